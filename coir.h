@@ -1,0 +1,9 @@
+// All of coir's public interface.
+#pragma once
+
+#include "fiber/greenlet.h"
+#include "fiber/stack.h"
+#include "hub/deadline.h"
+#include "hub/fiber.h"
+#include "hub/hub.h"
+#include "hub/offload.h"

@@ -1,0 +1,131 @@
+// The only file that knows Boost.Context.
+
+#include "fiber/context.h"
+
+#include "fiber/switch.h"
+
+#include <boost/context/detail/fcontext.hpp>
+#include <cassert>
+#include <cxxabi.h>
+
+// jump_fcontext is entered by `call` and left by an indirect jump, so the processor's return stack keeps an entry for
+// a `ret` that never comes, and every later `ret` up the other context's stack is mispredicted. Here the return
+// address is pushed by hand and the jump is a jump; the `ret` at 1: then pairs with the call of coir_jump itself,
+// which every context left through. The `nop` gives unwinders, who look up the address before a return address, a
+// place where the frame is as it will be at 1:.
+//
+// Under shadow stacks the pushed address would not be on the shadow stack: then, and on other processors, a call.
+#if defined(__x86_64__) && !(defined(__CET__) && (__CET__ & 2))
+asm(R"(
+    .pushsection .text
+    .globl coir_jump
+    .hidden coir_jump
+    .type coir_jump, @function
+    .p2align 4
+coir_jump:
+    .cfi_startproc
+    leaq 1f(%rip), %rax
+    pushq %rax
+    .cfi_adjust_cfa_offset 8
+    jmpq *jump_fcontext@GOTPCREL(%rip)
+    .cfi_adjust_cfa_offset -8
+    nop
+1:  ret
+    .cfi_endproc
+    .size coir_jump, . - coir_jump
+    .popsection
+)");
+#else
+extern "C" coir::jump_result coir_jump(void* to, void* data) noexcept {
+    auto came = boost::context::detail::jump_fcontext(to, data);
+    return {came.fctx, came.data};
+}
+#endif
+
+namespace coir {
+
+using boost::context::detail::make_fcontext;
+using boost::context::detail::transfer_t;
+static_assert(sizeof(transfer_t) == sizeof(jump_result));
+
+constinit thread_local thread_state this_thread{};
+
+// Where a context starts and ends on its own stack.
+struct context_entry {
+    static void start(transfer_t came) noexcept {
+        context& self = *this_thread.current;
+        arrive_from({came.fctx, came.data});
+        *this_thread.error = 0;
+        *this_thread.exceptions = {};
+        context& next = self.body();
+        assert(self.ended());
+        next.become(run_state::running);
+        this_thread.current = &next;
+        sanitizer_leave(self.sanitizer, next.sanitizer, true);
+        coir_jump(next.resume_point, &self);
+        __builtin_unreachable();
+    }
+};
+
+namespace {
+
+// Ids are handed to threads in blocks: one contended increment per thousand contexts.
+std::uint64_t next_id() noexcept {
+    constexpr std::uint64_t block = 1024;
+    static constinit std::atomic<std::uint64_t> next_block{0};
+    static constinit thread_local std::uint64_t next = 0;
+    if (next % block == 0) next = next_block.fetch_add(block, std::memory_order_relaxed);
+    return ++next;
+}
+
+// Stands for the thread itself, whose stack is not ours. Freed when the thread has ended and no handle is left.
+struct thread_context final : context {
+    thread_context() : context(stack{}, "thread") { state = run_state::running; }
+
+private:
+    context& body() noexcept override { std::terminate(); } // never entered: it runs already
+    void unreferenced() noexcept override { delete this; }
+};
+
+context& adopt_thread() {
+    struct owner {
+        thread_context* self = new thread_context;
+        ~owner() {
+            self->become(run_state::ended);
+            this_thread.current = nullptr;
+            self->release();
+        }
+    };
+    this_thread.error = &errno;
+    this_thread.exceptions = reinterpret_cast<exception_globals*>(abi::__cxa_get_globals());
+    thread_local owner of_this_thread;
+    this_thread.current = of_this_thread.self;
+    return *of_this_thread.self;
+}
+
+} // namespace
+
+context& context::current() {
+    if (!this_thread.current) [[unlikely]] return adopt_thread();
+    return *this_thread.current;
+}
+
+void arrive_from_stopped(context& left) noexcept {
+    if (left.ended()) left.release();
+    else if (left.references.load(std::memory_order_acquire) == 0) this_thread.orphan = &left;
+}
+
+context::context(stack where, char const* kind_name) noexcept
+    : thread(&this_thread), place(where), id(next_id()), kind(kind_name) {
+    sanitizer_stack(sanitizer, where.base, where.size);
+}
+
+context::~context() { sanitizer_forget(sanitizer); }
+
+void context::prepare(std::byte* usable_top) noexcept {
+    resume_point = make_fcontext(usable_top, std::size_t(usable_top - place.base), context_entry::start);
+}
+
+std::string context::name() const { return given_name ? *given_name : kind + ("-" + std::to_string(id)); }
+
+} // namespace coir

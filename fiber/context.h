@@ -1,0 +1,117 @@
+// A context is one thing that can run on a thread: a fiber, a raw greenlet, a hub's loop, or the thread itself.
+// This is its control block; that of a fiber lies at the top of the fiber's own stack. User code meets contexts
+// through the handles `greenlet` and `fiber<T>`.
+//
+// A context belongs to the thread that made it and runs there only. Its references are counted from any thread;
+// everything else is touched by its own thread only.
+#pragma once
+
+#include "fiber/export.h"
+#include "fiber/sanitizer.h"
+#include "fiber/stack.h"
+
+#include <atomic>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <string>
+#include <utility>
+
+namespace coir {
+
+class value;
+
+/// What a context is doing. Changes go through context::become(), which asserts that they are among those of the
+/// table in fiber/README.md.
+enum class run_state : std::uint8_t {
+    fresh,     ///< never ran
+    ready,     ///< in the hub's ready queue
+    running,   ///< the one that runs on its thread
+    parked,    ///< waits for the hub to wake it
+    suspended, ///< switched away from by hand; whoever holds it switches back
+    ended,     ///< will never run again
+};
+
+/// Why a parked context runs again.
+enum class wake_reason : std::uint8_t {
+    ready,     ///< what it waited for is there
+    timed_out, ///< its deadline passed first
+    cancelled, ///< an exception was left for it in `pending`
+    closed,    ///< the descriptor it waited for was closed
+};
+
+struct COIR_API context {
+    /// The running context. The first call on a thread makes the one that stands for the thread itself.
+    static context& current();
+
+    context(context const&) = delete;
+    context& operator=(context const&) = delete;
+
+    // First cache line: what a switch and a wake touch.
+    void* resume_point = nullptr; // Boost.Context's saved stack pointer; meaningful while it does not run
+    std::uint32_t epoch = 0;      // counts its parks: a wake meant for an earlier one is recognised and dropped
+    run_state state = run_state::fresh;
+    wake_reason reason = wake_reason::ready; // of the last wake
+    std::atomic<std::uint32_t> references{1};
+    char const* waits_for = nullptr; // for reports, valid while parked: a literal such as "read" …
+    std::int64_t waits_on = -1;      // … and the descriptor or number that goes with it, -1 if none
+    value* inbox = nullptr;          // while suspended: where greenlet::switch_to leaves what it carries
+
+    std::exception_ptr pending; // thrown where this context resumes
+    context* parent = nullptr;  // who goes on when a raw greenlet ends; a counted reference
+    void const* thread;         // identity of the thread it belongs to
+    stack place;                // empty for the thread itself
+    std::uint64_t id;           // never used again in the process
+    char const* kind;           // "fiber", "greenlet", "hub", "thread"
+    std::unique_ptr<std::string> given_name;
+    context* next_alive = nullptr; // the hub's list of its fibers
+    context* previous_alive = nullptr;
+    sanitizer_state sanitizer;
+
+    bool ended() const noexcept { return state == run_state::ended; }
+    bool on_this_thread() const noexcept;
+
+    /// The name it was given, or its kind and number: "fiber-7". Allocates.
+    std::string name() const;
+
+    /// Goes over to `next`; asserts that the step is allowed.
+    void become(run_state next) noexcept;
+
+    void retain() noexcept { references.fetch_add(1, std::memory_order_relaxed); }
+    void release() noexcept {
+        if (references.fetch_sub(1, std::memory_order_acq_rel) == 1) unreferenced();
+    }
+
+    void rethrow_pending() {
+        if (pending) [[unlikely]] std::rethrow_exception(std::exchange(pending, nullptr));
+    }
+
+protected:
+    /// One reference, the maker's. `where` is empty for the thread itself.
+    context(stack where, char const* kind) noexcept;
+    virtual ~context();
+
+    /// Sets the context up to call body() when it is first switched to. `usable_top` is the end of the part of its
+    /// stack that it may run on.
+    void prepare(std::byte* usable_top) noexcept;
+
+private:
+    friend struct context_entry;
+
+    /// Runs on the context's own stack, once. Returns who runs next; by then this context is `ended` and holds a
+    /// reference to itself, which its successor drops.
+    virtual context& body() noexcept = 0;
+
+    /// The last reference went: ends what can be ended, frees the control block and its stack.
+    virtual void unreferenced() noexcept = 0;
+};
+
+/// Frees a context that was made by placement on its own stack. For unreferenced() of such contexts.
+template <class Context>
+void destroy_in_place(Context& dead) noexcept {
+    stack const place = dead.place; // the block goes first, then the stack that it lay on
+    dead.~Context();
+    release_stack(place);
+}
+
+} // namespace coir

@@ -1,0 +1,149 @@
+// The raw primitive, as in Python's greenlet: a stack of its own that is switched to and from by hand, carrying values
+// both ways. No scheduler is involved; fibers (hub/fiber.h) are built beside it and can be mixed with it.
+//
+// A greenlet is a counted handle. It may be copied and dropped on any thread, but switched to only on the thread that
+// made it. When the last handle to one that is switched away goes on its own thread, fiber_exit is thrown into it, so
+// that its destructors run; one that is dropped on another thread stays as it is.
+#pragma once
+
+#include "fiber/context.h"
+#include "fiber/value.h"
+
+#include <exception>
+#include <functional>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+namespace coir {
+
+/// Thrown where a greenlet or fiber is to end. Leaving the function with it is not an error. Deliberately no
+/// std::exception: code that catches those goes on being ended.
+struct fiber_exit {};
+
+namespace detail {
+
+struct COIR_API greenlet_context : context {
+    greenlet_context(stack where) : context(where, "greenlet") {}
+
+private:
+    context& body() noexcept final;
+    void unreferenced() noexcept final;
+    virtual value call(value first) = 0;       // runs the function, then destroys it
+    virtual void destroy() noexcept = 0;       // the control block and its stack
+};
+
+template <class F>
+struct greenlet_of final : greenlet_context {
+    template <class G>
+    greenlet_of(stack where, G&& from) : greenlet_context(where), function(std::forward<G>(from)) {
+        this->prepare(reinterpret_cast<std::byte*>(this));
+    }
+    ~greenlet_of() override {
+        if (!this->called) function.~F();
+    }
+
+private:
+    value call(value first) override {
+        struct end {
+            greenlet_of& self;
+            ~end() { self.function.~F(); }
+        } at_end{*this};
+        called = true;
+        return call_with(function, std::move(first));
+    }
+    void destroy() noexcept override { destroy_in_place(*this); }
+
+    bool called = false;
+    union {
+        F function; // alive until call() has returned
+    };
+};
+
+} // namespace detail
+
+class COIR_API greenlet {
+public:
+    /// Refers to nothing.
+    greenlet() noexcept = default;
+
+    /// A greenlet that will run `function`, on the first switch_to, with the values passed there; its parent is the
+    /// current one. Nothing runs yet. Throws what acquire_stack throws.
+    template <class F>
+        requires(!std::is_same_v<std::decay_t<F>, greenlet>)
+    explicit greenlet(F&& function, std::size_t stack_size = 0) {
+        using made = detail::greenlet_of<std::decay_t<F>>;
+        stack const where = acquire_stack(stack_size);
+        try {
+            self_ = new (place_on_top(where, sizeof(made))) made(where, std::forward<F>(function));
+        } catch (...) {
+            release_stack(where);
+            throw;
+        }
+        adopt(context::current());
+    }
+
+    greenlet(greenlet const& other) noexcept : self_(other.self_) {
+        if (self_) self_->retain();
+    }
+    greenlet(greenlet&& other) noexcept : self_(std::exchange(other.self_, nullptr)) {}
+    greenlet& operator=(greenlet other) noexcept {
+        std::swap(self_, other.self_);
+        return *this;
+    }
+    ~greenlet() {
+        if (self_) self_->release();
+    }
+
+    /// The running one; on a thread's own stack, the one that stands for the thread.
+    static greenlet current() { return greenlet(&context::current()); }
+
+    /// Runs this greenlet until someone switches back, and returns what that one brought. An ended greenlet stands
+    /// for its parent. **Switches**, past the hub. Throws what was thrown into the caller meanwhile, what the greenlet
+    /// let escape if the caller is its parent, and std::logic_error if this is a fiber that the hub will resume, or
+    /// belongs to another thread.
+    template <class... A>
+    value switch_to(A&&... values) const {
+        return switch_with(detail::pack(std::forward<A>(values)...), nullptr);
+    }
+
+    /// Like switch_to, but throws `error` where the greenlet was switched away. One that never ran ends at once and
+    /// `error` goes on to its parent; fiber_exit ends there.
+    value throw_into(std::exception_ptr error = std::make_exception_ptr(fiber_exit{})) const {
+        return switch_with({}, std::move(error));
+    }
+    template <class E>
+        requires(!std::is_same_v<std::decay_t<E>, std::exception_ptr>)
+    value throw_into(E&& error) const {
+        return throw_into(std::make_exception_ptr(std::forward<E>(error)));
+    }
+
+    /// Who goes on when this one ends; empty for a thread's own.
+    greenlet parent() const noexcept { return greenlet(self_->parent); }
+
+    /// Throws std::invalid_argument if that would make a circle or `parent` belongs to another thread.
+    void set_parent(greenlet const& parent) const;
+
+    /// It has ended.
+    bool dead() const noexcept { return self_->ended(); }
+
+    /// It has begun and not ended. gevent: bool(greenlet).
+    bool active() const noexcept { return !dead() && self_->state != run_state::fresh; }
+
+    explicit operator bool() const noexcept { return self_ != nullptr; }
+    bool operator==(greenlet const& other) const noexcept = default;
+
+private:
+    explicit greenlet(context* self) noexcept : self_(self) {
+        if (self_) self_->retain();
+    }
+    void adopt(context& parent) const noexcept {
+        self_->parent = &parent;
+        parent.retain();
+    }
+    value switch_with(value carried, std::exception_ptr error) const;
+
+    context* self_ = nullptr;
+};
+
+} // namespace coir

@@ -1,0 +1,235 @@
+// The way of a stack: carved once from a slab of the process and guarded, then for ever handed round, warm from its
+// thread's cache (last in, first out) or, when that is empty, cold from the process's pool. Trimming takes what a
+// thread's cache did not need for a while, gives its memory to the kernel and its address space to the pool.
+
+#include "fiber/stack.h"
+
+#include "fiber/overflow.h"
+#include "fiber/sanitizer.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <bit>
+#include <cerrno>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+#include <string>
+#include <sys/mman.h>
+#include <system_error>
+#include <vector>
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102 // linux/mman.h since 6.13
+#endif
+
+namespace coir {
+namespace {
+
+constexpr std::size_t slab_size = std::size_t{64} << 20;
+constexpr std::size_t class_count = std::bit_width(largest_stack / smallest_stack);
+
+std::size_t class_of(std::size_t size) noexcept {
+    return size <= smallest_stack ? 0 : std::bit_width((size - 1) / smallest_stack);
+}
+
+std::size_t size_of_class(std::size_t index) noexcept { return smallest_stack << index; }
+
+std::atomic<stack_guard> guard_kind{stack_guard::undecided};
+
+[[noreturn]] void fail(int error, std::string const& what) {
+    throw std::system_error(error, std::generic_category(), what);
+}
+
+void install_guard(std::byte* guard) {
+    if (guard_kind.load(std::memory_order_relaxed) != stack_guard::mprotect) {
+        if (madvise(guard, stack_guard_size, MADV_GUARD_INSTALL) == 0) {
+            guard_kind.store(stack_guard::lightweight, std::memory_order_relaxed);
+            return;
+        }
+        if (guard_kind.load(std::memory_order_relaxed) == stack_guard::lightweight)
+            fail(errno, "guard a fiber's stack with MADV_GUARD_INSTALL");
+        guard_kind.store(stack_guard::mprotect, std::memory_order_relaxed); // a kernel before 6.13
+    }
+    if (mprotect(guard, stack_guard_size, PROT_NONE) != 0)
+        fail(errno, "guard a fiber's stack with mprotect (each takes one mapping; "
+                    "sysctl vm.max_map_count raises how many a process may have)");
+}
+
+// The stacks of the process that no thread keeps warm, and the slabs that new ones are carved from. Never destroyed:
+// fibers may end during static destruction.
+class stack_pool {
+public:
+    static stack_pool& instance() {
+        static stack_pool& pool = *new stack_pool;
+        return pool;
+    }
+
+    std::byte* acquire(std::size_t index) {
+        std::lock_guard lock{mutex_};
+        auto& shelf = shelves_[index];
+        if (shelf.idle.empty()) return carve(shelf, size_of_class(index));
+        std::byte* base = shelf.idle.back();
+        shelf.idle.pop_back();
+        return base;
+    }
+
+    // Gives the memory of `bases` to the kernel and keeps their address space.
+    void retire(std::size_t index, std::byte** first, std::byte** last) noexcept {
+        std::sort(first, last);
+        std::size_t const size = size_of_class(index);
+        for (std::byte** run = first; run != last;) {
+            std::byte** end = run + 1; // neighbours go in one call; MADV_DONTNEED leaves guards in place
+            while (end != last && *end == end[-1] + size + stack_guard_size) ++end;
+            madvise(*run, std::size_t(end[-1] - *run) + size, MADV_DONTNEED);
+            run = end;
+        }
+        std::lock_guard lock{mutex_};
+        auto& idle = shelves_[index].idle;
+        idle.insert(idle.end(), first, last); // carve() reserved the room
+    }
+
+private:
+    struct shelf {
+        std::vector<std::byte*> idle;
+        std::byte* fresh = nullptr; // [fresh, end) of the last slab is not carved yet
+        std::byte* end = nullptr;
+        std::size_t carved = 0;
+    };
+
+    std::byte* carve(shelf& from, std::size_t size) {
+        std::size_t const stride = size + stack_guard_size;
+        if (std::size_t(from.end - from.fresh) < stride) reserve_slab(from, stride);
+        if (from.idle.capacity() <= from.carved) from.idle.reserve(std::max<std::size_t>(64, 2 * from.carved));
+        std::byte* guard = from.fresh;
+        install_guard(guard);
+        from.fresh += stride;
+        ++from.carved;
+        register_stack_with_valgrind(guard + stack_guard_size, size);
+        return guard + stack_guard_size;
+    }
+
+    static void reserve_slab(shelf& to, std::size_t stride) {
+        for (std::size_t bytes = std::max(slab_size / stride, std::size_t{1}) * stride;; bytes = stride) {
+            void* slab = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+            if (slab != MAP_FAILED) {
+                madvise(slab, bytes, MADV_NOHUGEPAGE); // a huge page would make a whole slab resident at once
+                to.fresh = static_cast<std::byte*>(slab);
+                to.end = to.fresh + bytes;
+                return;
+            }
+            if (bytes == stride) fail(errno, "reserve address space for a fiber's stack");
+        }
+    }
+
+    std::mutex mutex_;
+    std::array<shelf, class_count> shelves_;
+};
+
+// One thread's warm stacks of one class.
+struct warm_stacks {
+    std::vector<std::byte*> idle;
+    std::size_t low_water = 0; // the fewest that were idle at once since the last trim: nobody needed these
+};
+
+struct thread_cache {
+    std::array<warm_stacks, class_count> classes;
+
+    ~thread_cache() {
+        for (std::size_t i = 0; i < class_count; ++i) retire(i, classes[i].idle.size());
+    }
+
+    void retire(std::size_t index, std::size_t coldest) noexcept {
+        auto& idle = classes[index].idle;
+        if (coldest == 0) return;
+        stack_pool::instance().retire(index, idle.data(), idle.data() + coldest);
+        idle.erase(idle.begin(), idle.begin() + std::ptrdiff_t(coldest));
+    }
+};
+
+// Null on threads that never acquired a stack, and again while a thread ends; the owner frees it at thread exit.
+constinit thread_local thread_cache* cache = nullptr;
+
+thread_cache& make_cache() {
+    struct owner {
+        thread_cache kept;
+        ~owner() { cache = nullptr; }
+    };
+    thread_local owner of_this_thread;
+    cache = &of_this_thread.kept;
+    return *cache;
+}
+
+std::size_t parse_size(char const* text) {
+    std::size_t size = 0;
+    auto const* end = text + std::strlen(text);
+    auto [rest, error] = std::from_chars(text, end, size);
+    std::size_t unit = 1;
+    if (rest != end && (*rest == 'K' || *rest == 'k')) unit = 1024, ++rest;
+    else if (rest != end && (*rest == 'M' || *rest == 'm')) unit = 1024 * 1024, ++rest;
+    if (error != std::errc{} || rest != end || size == 0 || size > largest_stack / unit)
+        fail(EINVAL, "COIR_STACK_SIZE='" + std::string(text) + "': want bytes up to " +
+                         std::to_string(largest_stack) + ", for example 65536, 256K or 1M");
+    return size * unit;
+}
+
+} // namespace
+
+std::size_t default_stack_size() {
+    static std::size_t const size = [] {
+        char const* text = std::getenv("COIR_STACK_SIZE");
+        return text ? parse_size(text) : std::size_t{64} * 1024;
+    }();
+    return size;
+}
+
+stack acquire_stack(std::size_t size) {
+    if (size == 0) size = default_stack_size();
+    if (size > largest_stack)
+        fail(EINVAL, "a stack of " + std::to_string(size) + " bytes: the largest is " + std::to_string(largest_stack));
+    std::size_t const index = class_of(size);
+    if (!cache) {
+        make_cache();
+        report_overflows_on_this_thread();
+    }
+    auto& warm = cache->classes[index];
+    if (warm.idle.empty()) {
+        warm.low_water = 0;
+        return {stack_pool::instance().acquire(index), size_of_class(index)};
+    }
+    std::byte* base = warm.idle.back();
+    warm.idle.pop_back();
+    warm.low_water = std::min(warm.low_water, warm.idle.size());
+    return {base, size_of_class(index)};
+}
+
+void release_stack(stack unused) noexcept {
+    unpoison_stack(unused.base, unused.size);
+    std::size_t const index = class_of(unused.size);
+    if (cache) cache->classes[index].idle.push_back(unused.base);
+    else stack_pool::instance().retire(index, &unused.base, &unused.base + 1);
+}
+
+bool trim_stacks() noexcept {
+    if (!cache) return false;
+    bool more = false;
+    for (std::size_t i = 0; i < class_count; ++i) {
+        auto& warm = cache->classes[i];
+        cache->retire(i, warm.low_water);
+        warm.low_water = warm.idle.size();
+        more |= !warm.idle.empty();
+    }
+    return more;
+}
+
+stack_guard guard_in_use() noexcept { return guard_kind.load(std::memory_order_relaxed); }
+
+std::byte* place_on_top(stack where, std::size_t bytes) noexcept {
+    constexpr std::size_t steps = 48, step = 64;
+    auto const slot = reinterpret_cast<std::uintptr_t>(where.base) / stack_guard_size;
+    return where.top() - slot % steps * step - (bytes + step - 1) / step * step;
+}
+
+} // namespace coir

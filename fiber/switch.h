@@ -1,0 +1,81 @@
+// The switch from one context to another: the few instructions that everything else in coir leads to. Internal.
+#pragma once
+
+#include "fiber/context.h"
+
+#include <cassert>
+#include <cerrno>
+
+namespace coir {
+
+// What jump_fcontext returns: where the one that left can be resumed, and what it passed.
+struct jump_result {
+    void* left_at;
+    void* data;
+};
+
+// Boost.Context's jump_fcontext, entered so that the processor's return predictor stays right: see context.cpp.
+extern "C" jump_result coir_jump(void* to, void* data) noexcept;
+
+// The head of __cxa_eh_globals (Itanium C++ ABI, "Exception Handling", 2.2.2), which libstdc++ and libc++abi share:
+// what std::uncaught_exceptions() and `throw;` look at. A context owns them as it owns its registers.
+struct exception_globals {
+    void* caught;
+    unsigned uncaught;
+};
+
+// One thread's view. Trivially constructible and initial-exec: a read costs one instruction. The addresses of the
+// thread's errno and exception globals never change, so looking them up once is enough.
+struct thread_state {
+    context* current;
+    int* error;
+    exception_globals* exceptions;
+    context* orphan; // a raw greenlet that was switched away from and that no handle refers to any more
+};
+extern constinit thread_local thread_state this_thread __attribute__((tls_model("initial-exec")));
+
+inline void context::become([[maybe_unused]] run_state next) noexcept {
+    using enum run_state;
+    [[maybe_unused]] auto const allowed = [&] {
+        switch (state) {
+        case fresh: return next == ready || next == running || next == ended;
+        case ready: return next == running;
+        case running: return next == ready || next == parked || next == suspended || next == ended;
+        case parked: return next == ready;
+        case suspended: return next == running;
+        case ended: return false;
+        }
+        return false;
+    };
+    assert(allowed());
+    state = next;
+}
+
+// The one that left is suspended or ended. If ended, it loses the reference that kept its stack until now.
+void arrive_from_stopped(context& left) noexcept;
+
+// Notes where the one that just left can be resumed.
+inline void arrive_from(jump_result came) noexcept {
+    auto& left = *static_cast<context*>(came.data);
+    sanitizer_arrive(left.sanitizer, this_thread.current->sanitizer);
+    left.resume_point = came.left_at;
+    if (left.state >= run_state::suspended) [[unlikely]] arrive_from_stopped(left);
+}
+
+/// Runs `to` until someone switches back to `from`, which must be the running context and have left the state
+/// `running` already.
+inline void switch_context(context& from, context& to) noexcept {
+    thread_state& thread = this_thread;
+    int const error = *thread.error;
+    exception_globals const exceptions = *thread.exceptions;
+    to.become(run_state::running);
+    thread.current = &to;
+    sanitizer_leave(from.sanitizer, to.sanitizer, false);
+    arrive_from(coir_jump(to.resume_point, &from));
+    *thread.error = error;
+    *thread.exceptions = exceptions;
+}
+
+inline bool context::on_this_thread() const noexcept { return thread == &this_thread; }
+
+} // namespace coir

@@ -1,0 +1,225 @@
+// The loop of a hub, and how it comes and goes. What runs between two rounds of the loop, fiber to fiber, is in
+// scheduler.h.
+
+#include "hub/hub.h"
+
+#include "hub/scheduler.h"
+
+#include <cassert>
+#include <mutex>
+#include <pthread.h>
+
+namespace coir {
+
+constinit thread_local scheduler this_scheduler{};
+
+namespace {
+
+constexpr std::size_t hub_stack_size = 256 * 1024; // libev and the callbacks of users run on it
+
+// While fibers never stop being ready, I/O is looked at this often. A look is a system call of about a microsecond.
+constexpr std::int64_t poll_interval = 100'000; // ns
+
+constexpr std::int64_t trim_interval = 1'000'000'000; // ns
+
+} // namespace
+
+// Makes the hub end with its thread.
+struct hub::thread_owner {
+    hub* made = nullptr;
+    ~thread_owner() {
+        delete made;
+        this_scheduler.ready.release_memory();
+        this_scheduler = {};
+    }
+};
+
+hub& hub::current() {
+    if (!this_scheduler.owner) [[unlikely]] {
+        context::current(); // the thread's own context outlives the hub
+        release_stack(acquire_stack(hub_stack_size)); // and so does the thread's cache of stacks
+        thread_local thread_owner owner;
+        owner.made = new hub;
+        this_scheduler.owner = owner.made;
+        this_scheduler.loop = owner.made;
+    }
+    return *this_scheduler.owner;
+}
+
+hub* hub::existing() noexcept { return this_scheduler.owner; }
+
+bool hub::in_fiber() noexcept { return this_scheduler.owner && this_thread.current != this_scheduler.loop; }
+
+hub::hub()
+    : context(acquire_stack(hub_stack_size), "hub"), loop_(std::make_unique<loop>()),
+      trim_([](timer& due) noexcept {
+          if (trim_stacks()) hub::current().timers_.set(due, steady_now() + trim_interval);
+      }),
+      thread_(context::current()) {
+    prepare(place_on_top(place, 0));
+    parent = &thread_;
+    thread_.retain();
+    static std::once_flag once;
+    std::call_once(once, [] { pthread_atfork(nullptr, nullptr, after_fork_in_child); });
+}
+
+hub::~hub() {
+    // Posts that are still expected come from threads that use memory of fibers of this hub.
+    while (expected_posts_ > 0) {
+        loop_->run(true, timer_heap::none);
+        run_posted();
+    }
+    thread_.release();
+    release_stack(place);
+}
+
+// Each turn: what other threads posted, one look at the descriptors if it is time for it, the timers, and then the
+// fibers, which hand over to each other until none is ready or their budget is spent.
+context& hub::body() noexcept {
+    for (;;) {
+        round();
+        scheduler& here = this_scheduler;
+        if (here.ready.empty()) continue;
+        here.budget = switches_between_polls;
+        become(run_state::suspended);
+        switch_context(*this, here.ready.pop());
+    }
+}
+
+void hub::round() {
+    scheduler& here = this_scheduler;
+    std::int64_t now = steady_now();
+    if (here.ready.empty() || now - last_poll_ >= poll_interval || mailbox_.load(std::memory_order_relaxed)) {
+        run_posted();
+        if (here.ready.empty() && stuck()) return break_deadlock();
+        bool const may_wait = here.ready.empty() && timers_.nearest() > now;
+        loop_->run(may_wait, timers_.nearest());
+        run_posted();
+        last_poll_ = now = steady_now();
+    }
+    timers_.fire_due(now);
+    if (!trim_.set() && !here.ready.empty()) timers_.set(trim_, now + trim_interval);
+}
+
+bool hub::stuck() const noexcept {
+    return timers_.size() == std::size_t(trim_.set()) && loop_->waiting() == 0 && expected_posts_ == 0;
+}
+
+void hub::break_deadlock() {
+    thread_.pending = std::make_exception_ptr(would_block_forever("this would block forever:\n" + report()));
+    if (thread_.state == run_state::parked) {
+        make_ready(thread_, wake_reason::cancelled);
+    } else { // it switched to a greenlet by hand, and that one parked: the error is thrown out of its switch
+        become(run_state::suspended);
+        switch_context(*this, thread_);
+    }
+}
+
+void hub::post(posted& what) noexcept {
+    posted* newest = mailbox_.load(std::memory_order_relaxed);
+    do what.next = newest;
+    while (!mailbox_.compare_exchange_weak(newest, &what, std::memory_order_release, std::memory_order_relaxed));
+    if (!newest) loop_->interrupt(); // a mailbox that was not empty has been announced already
+}
+
+void hub::run_posted() noexcept {
+    posted* newest = mailbox_.exchange(nullptr, std::memory_order_acquire);
+    posted* oldest = nullptr;
+    while (newest) {
+        posted* const older = newest->next;
+        newest->next = oldest;
+        oldest = newest;
+        newest = older;
+    }
+    while (oldest) {
+        posted& due = *oldest;
+        oldest = oldest->next; // `due` may be gone once it ran
+        due.run(due);
+    }
+}
+
+void hub::enlist(context& born) noexcept {
+    born.next_alive = first_alive_;
+    born.previous_alive = nullptr;
+    if (first_alive_) first_alive_->previous_alive = &born;
+    first_alive_ = &born;
+    ++alive_;
+}
+
+void hub::strike(context& ended) noexcept {
+    (ended.previous_alive ? ended.previous_alive->next_alive : first_alive_) = ended.next_alive;
+    if (ended.next_alive) ended.next_alive->previous_alive = ended.previous_alive;
+    --alive_;
+}
+
+std::string hub::report() const {
+    std::string lines;
+    auto const line = [&](context const& one) {
+        static constexpr char const* states[] = {"not started", "ready", "running", "parked", "switched away", "ended"};
+        lines += "  " + one.name() + ": " + states[std::size_t(one.state)];
+        if (one.state == run_state::parked && one.waits_for) {
+            lines += std::string(", waits for ") + one.waits_for;
+            if (one.waits_on >= 0) lines += " " + std::to_string(one.waits_on);
+        }
+        lines += "\n";
+    };
+    line(thread_);
+    for (context* each = first_alive_; each; each = each->next_alive) line(*each);
+    return lines;
+}
+
+// The child has one thread, and of its fibers the one that forked goes on. The others are parked for good: their
+// descriptors and timers belong to the parent's loop.
+void hub::after_fork_in_child() noexcept {
+    if (hub* here = existing()) here->after_fork();
+}
+
+void hub::after_fork() {
+    this_scheduler.ready.clear();
+    timers_.clear();
+    mailbox_.store(nullptr, std::memory_order_relaxed);
+    expected_posts_ = 0;
+    loop_ = std::make_unique<loop>();
+    for (context* each = first_alive_; each;) {
+        context* const next = each->next_alive;
+        if (each != this_thread.current) strike(*each);
+        each = next;
+    }
+}
+
+void yield() {
+    hub::current();
+    scheduler& here = this_scheduler;
+    context& self = *this_thread.current;
+    self.become(run_state::ready);
+    here.ready.push(self);
+    context& next = next_to_run(here);
+    if (&next == &self) self.become(run_state::running);
+    else switch_context(self, next);
+    self.rethrow_pending();
+}
+
+wake_reason park(context& self, char const* what, std::int64_t on, deadline until) {
+    if (until.is_never()) return park(self, what, on);
+    struct alarm : timer {
+        waiter of;
+        explicit alarm(context& waiting)
+            : timer([](timer& due) noexcept { wake(static_cast<alarm&>(due).of, wake_reason::timed_out); }),
+              of(waiting) {}
+    } alarm{self};
+    timer_heap& timers = this_scheduler.owner->timers();
+    timers.set(alarm, until.ns());
+    wake_reason const why = park(self, what, on);
+    if (alarm.set()) timers.cancel(alarm);
+    return why;
+}
+
+void sleep(deadline until) {
+    hub::current();
+    context& self = *this_thread.current;
+    if (until.ns() <= steady_now()) return yield();
+    park(self, "sleep", -1, until);
+    self.rethrow_pending();
+}
+
+} // namespace coir

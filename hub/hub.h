@@ -1,0 +1,143 @@
+// The hub of a thread: it runs the fibers that can run and, when there are none, waits in its event loop. It is made
+// on the thread's first spawn, sleep or wait, and goes with the thread. The thread itself is one of its fibers.
+//
+// Functions here are for the hub's own thread unless they say otherwise.
+#pragma once
+
+#include "fiber/context.h"
+#include "hub/deadline.h"
+#include "hub/loop.h"
+#include "hub/timer.h"
+
+#include <atomic>
+#include <concepts>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace coir {
+
+/// Nothing is left that could wake anyone: every fiber of the thread waits for another. Thrown in the thread's own
+/// fiber; what() lists each parked fiber with what it waits for. gevent: LoopExit.
+class COIR_API would_block_forever : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
+};
+
+/// Something to be run on a hub's thread, by its loop. Lies with its owner until `run` is called.
+struct posted {
+    using action = void (*)(posted& self) noexcept;
+    explicit posted(action what) noexcept : run(what) {}
+    action run;
+    posted* next = nullptr;
+};
+
+class COIR_API hub final : private context {
+public:
+    static constexpr direction readable = direction::read;
+    static constexpr direction writable = direction::write;
+
+    /// This thread's hub, made now if there is none. Throws std::system_error: no stack, or no descriptors for a loop.
+    static hub& current();
+
+    /// This thread's hub, or null if it has none.
+    static hub* existing() noexcept;
+
+    /// A fiber runs on this thread (its hub exists, and it is not the hub itself that runs). Any thread.
+    static bool in_fiber() noexcept;
+
+    /// **Parks.** Until `fd` is readable or writable (also on hang-up or error: the next call on it tells). At least
+    /// one round of the loop: try the call first. Regular files are always ready. Returns
+    ///   ready      call again
+    ///   timed_out  `until` passed first
+    ///   closed     it is no open descriptor, or it was closed meanwhile
+    ///   cancelled  an exception was left for the fiber: throw it with context::rethrow_pending()
+    /// Several fibers may wait for one descriptor; they are woken first in, first out.
+    /// `how` tells whether forget_fd() will be called when the descriptor is closed.
+    static wake_reason wait_fd(int fd, direction way, deadline until = {}, closing how = closing::unseen);
+
+    /// One of several descriptors that wait_any_fd waits for.
+    struct interest {
+        int fd;
+        direction way;
+    };
+
+    /// **Parks.** The same for the first of several. Allocates when there are more than eight.
+    static wake_reason wait_any_fd(std::span<interest const> of, deadline until = {}, closing how = closing::unseen);
+
+    /// `fd` is about to be closed or replaced: all who wait for it on this thread get `closed`, and nothing of it stays
+    /// registered. Harmless on a descriptor that nobody waited for. Any thread, for its own hub.
+    static void forget_fd(int fd) noexcept;
+
+    /// Runs `what` on the hub's thread, in the order of posting. Any thread. The hub must outlive the call.
+    void post(posted& what) noexcept;
+
+    /// The same for any callable. Any thread. Allocates. What the callable throws ends the program.
+    template <class F>
+        requires std::invocable<std::decay_t<F>&>
+    void post(F&& function) {
+        struct job : posted {
+            std::decay_t<F> function;
+            explicit job(F&& from) : posted(&run_and_delete), function(std::forward<F>(from)) {}
+            static void run_and_delete(posted& self) noexcept {
+                std::unique_ptr<job> owned{static_cast<job*>(&self)};
+                owned->function();
+            }
+        };
+        post(static_cast<posted&>(*new job(std::forward<F>(function))));
+    }
+
+    /// One line per fiber of this hub: its name, its state and what it waits for. Allocates.
+    std::string report() const;
+
+    /// Fibers that were spawned here and have not ended.
+    std::size_t alive() const noexcept { return alive_; }
+
+    hub(hub const&) = delete;
+    hub& operator=(hub const&) = delete;
+
+    // For the rest of hub/, which keeps its books here.
+    timer_heap& timers() noexcept { return timers_; }
+    void enlist(context& born) noexcept;
+    void strike(context& ended) noexcept;
+    /// Something that is under way elsewhere will post to this hub: it may wait for ever without being stuck.
+    void expect_post() noexcept { ++expected_posts_; }
+    void expected_post_came() noexcept { --expected_posts_; }
+
+private:
+    struct thread_owner;
+    hub();
+    ~hub() override;
+
+    context& body() noexcept override; // the loop
+    void unreferenced() noexcept override {}
+    void round();
+    void run_posted() noexcept;
+    bool stuck() const noexcept;
+    void break_deadlock();
+    void after_fork();
+    static void after_fork_in_child() noexcept;
+
+    std::unique_ptr<loop> loop_;
+    timer_heap timers_;
+    timer trim_; // once a second while stacks lie idle
+    std::int64_t last_poll_ = 0;
+    std::atomic<posted*> mailbox_{nullptr}; // newest first
+    std::size_t expected_posts_ = 0;
+    std::size_t alive_ = 0;
+    context* first_alive_ = nullptr;
+    context& thread_; // the thread's own fiber
+};
+
+/// **Parks.** Lets every other fiber that can run have its turn. gevent: sleep(0). Any thread.
+COIR_API void yield();
+
+/// **Parks.** Until `until`: a duration from now or a moment. Wakes at the first loop round after it, as late as the
+/// kernel's own sleeps (prctl PR_GET_TIMERSLACK, 50 µs by default) when nothing else keeps the thread busy.
+/// Throws what the fiber is killed with. Any thread.
+COIR_API void sleep(deadline until);
+
+} // namespace coir

@@ -1,0 +1,221 @@
+#include "hub/loop.h"
+
+#include "hub/scheduler.h"
+#include "hub/timer.h"
+
+#include <cerrno>
+#include <cstring>
+#include <ev.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/timerfd.h>
+#include <system_error>
+#include <unistd.h>
+
+namespace coir {
+
+struct loop::fd_watch {
+    ev_io io;
+    wait_queue queue;
+};
+
+struct loop::fd_entry {
+    fd_watch watches[2]; // by direction
+};
+
+struct loop::own_watchers {
+    ev_io timer;
+    ev_async interrupted;
+};
+
+namespace {
+
+[[noreturn]] void fail(char const* what) { throw std::system_error(errno, std::generic_category(), what); }
+
+int event_of(direction way) noexcept { return way == direction::read ? EV_READ : EV_WRITE; }
+
+} // namespace
+
+loop::loop() : armed_for_(timer_heap::none), slack_(prctl(PR_GET_TIMERSLACK)) {
+    ev_ = ev_loop_new(EVBACKEND_EPOLL | unsigned{EVFLAG_NOENV} | unsigned{EVFLAG_NOSIGMASK});
+    if (!ev_) fail("make an event loop (epoll_create1)");
+    ev_set_userdata(ev_, this);
+    timer_fd_ = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (timer_fd_ < 0) {
+        int const error = errno;
+        ev_loop_destroy(ev_);
+        errno = error;
+        fail("make an event loop (timerfd_create)");
+    }
+    own_ = std::make_unique<own_watchers>();
+    ev_io_init(&own_->timer,
+               [](struct ev_loop* ev, ev_io*, int) {
+                   auto& self = *static_cast<loop*>(ev_userdata(ev));
+                   self.armed_for_ = timer_heap::none;
+                   self.timer_fired_ = true;
+               },
+               timer_fd_, EV_READ);
+    ev_io_start(ev_, &own_->timer);
+    ev_async_init(&own_->interrupted, [](struct ev_loop*, ev_async*, int) {});
+    ev_async_start(ev_, &own_->interrupted);
+    find_backend_fd();
+}
+
+loop::~loop() {
+    ev_loop_destroy(ev_);
+    close(timer_fd_);
+}
+
+// libev keeps its epoll set to itself, but unregister() needs it. It is the one set that knows our timerfd: EPOLL_CTL_MOD
+// fails on every other descriptor. That leaves the events as they are, and the registration is made again right after.
+void loop::find_backend_fd() {
+    ev_run(ev_, EVRUN_NOWAIT); // registers the timerfd
+    rlimit limit{};
+    getrlimit(RLIMIT_NOFILE, &limit);
+    for (int candidate = 0; rlim_t(candidate) < limit.rlim_cur; ++candidate) {
+        epoll_event same{};
+        same.events = EPOLLIN;
+        if (epoll_ctl(candidate, EPOLL_CTL_MOD, timer_fd_, &same) != 0) continue;
+        backend_fd_ = candidate;
+        epoll_ctl(candidate, EPOLL_CTL_DEL, timer_fd_, nullptr);
+        ev_io_stop(ev_, &own_->timer);
+        ev_io_set(&own_->timer, timer_fd_, EV_READ);
+        ev_io_start(ev_, &own_->timer);
+        return;
+    }
+}
+
+void loop::run(bool may_wait, std::int64_t nearest) {
+    drop_closed();
+    if (may_wait) arm(nearest);
+    ev_run(ev_, may_wait ? EVRUN_ONCE : EVRUN_NOWAIT);
+}
+
+// libev aborts when it is to register a descriptor that is not open. Its callers may hold a number that was closed, by
+// another fiber even since they began to wait.
+void loop::drop_closed() noexcept {
+    for (fd_watch* each : started_)
+        if (ev_is_active(&each->io) && fcntl(each->io.fd, F_GETFD) < 0) {
+            ev_io_stop(ev_, &each->io);
+            wake_all_closed(*each);
+        }
+    started_.clear();
+}
+
+// The timerfd is moved only to an earlier moment: firing early costs one idle round, while a program whose deadlines
+// are all pushed back by every message would otherwise set it at every message. Like the kernel's own sleeps it may be
+// late by the timer slack, so that deadlines close to each other share a round.
+void loop::arm(std::int64_t nearest) noexcept {
+    std::int64_t const at = nearest == timer_heap::none ? nearest : nearest + slack_;
+    if (at == timer_heap::none && timer_fired_) {
+        std::uint64_t expirations;
+        [[maybe_unused]] auto drained = read(timer_fd_, &expirations, sizeof expirations);
+        timer_fired_ = false;
+    }
+    if (at >= armed_for_) return;
+    itimerspec moment{};
+    moment.it_value = {at / 1'000'000'000, at % 1'000'000'000};
+    timerfd_settime(timer_fd_, TFD_TIMER_ABSTIME, &moment, nullptr); // forgets earlier expirations too
+    armed_for_ = at;
+    timer_fired_ = false;
+}
+
+void loop::interrupt() noexcept { ev_async_send(ev_, &own_->interrupted); }
+
+loop::fd_entry* loop::find(int fd) const noexcept {
+    auto const chunk = std::size_t(fd) / chunk_size;
+    if (fd < 0 || chunk >= chunks_.size() || !chunks_[chunk]) return nullptr;
+    return &chunks_[chunk][std::size_t(fd) % chunk_size];
+}
+
+loop::fd_entry& loop::make(int fd) {
+    auto const chunk = std::size_t(fd) / chunk_size;
+    if (chunk >= chunks_.size()) chunks_.resize(chunk + 1);
+    if (!chunks_[chunk]) {
+        chunks_[chunk] = std::make_unique<fd_entry[]>(chunk_size);
+        for (std::size_t i = 0; i < chunk_size; ++i)
+            for (direction way : {direction::read, direction::write}) {
+                fd_watch& watch = chunks_[chunk][i].watches[std::size_t(way)];
+                ev_io_init(&watch.io,
+                           [](struct ev_loop* ev, ev_io* io, int events) {
+                               static_assert(offsetof(fd_watch, io) == 0);
+                               static_cast<loop*>(ev_userdata(ev))->on_io(*reinterpret_cast<fd_watch*>(io), events);
+                           },
+                           int(chunk * chunk_size + i), event_of(way));
+            }
+    }
+    return *find(fd);
+}
+
+void loop::add(fd_waiter& one) {
+    fd_watch& watch = make(one.fd).watches[std::size_t(one.way)];
+    if (!ev_is_active(&watch.io)) {
+        started_.push_back(&watch);
+        ev_io_set(&watch.io, one.fd, event_of(one.way)); // says that the number may be another file by now
+        ev_io_start(ev_, &watch.io);
+    }
+    watch.queue.push(one);
+    ++waiting_;
+}
+
+void loop::remove(fd_waiter& one) noexcept {
+    if (one.queued()) {
+        one.unlink();
+        --waiting_;
+    }
+    if (one.close == closing::seen) return;
+    fd_entry& entry = *find(one.fd);
+    fd_watch& watch = entry.watches[std::size_t(one.way)];
+    if (!watch.queue.empty() || !ev_is_active(&watch.io)) return;
+    ev_io_stop(ev_, &watch.io);
+    if (!ev_is_active(&entry.watches[0].io) && !ev_is_active(&entry.watches[1].io)) unregister(one.fd);
+}
+
+void loop::forget(int fd) noexcept {
+    fd_entry* const entry = find(fd);
+    if (!entry) return;
+    bool registered = false;
+    for (fd_watch& watch : entry->watches) {
+        registered |= ev_is_active(&watch.io) || watch.io.data;
+        watch.io.data = nullptr;
+        ev_io_stop(ev_, &watch.io);
+        wake_all_closed(watch);
+    }
+    if (registered) unregister(fd);
+}
+
+void loop::wake_all_closed(fd_watch& watch) noexcept {
+    while (!watch.queue.empty()) {
+        --waiting_;
+        wake(watch.queue.pop(), wake_reason::closed);
+    }
+}
+
+// libev leaves it to close() to take a descriptor out of the epoll set. While a duplicate or a forked child still has
+// the file open, close() does not, and the set keeps reporting a number that is gone: libev would rebuild its set
+// every time. So it is taken out by hand.
+void loop::unregister(int fd) noexcept {
+    if (backend_fd_ >= 0) epoll_ctl(backend_fd_, EPOLL_CTL_DEL, fd, nullptr);
+}
+
+void loop::on_io(fd_watch& watch, int events) noexcept {
+    if (events & EV_ERROR) { // closed behind our back: libev has stopped the watcher
+        wake_all_closed(watch);
+        return;
+    }
+    if (watch.queue.empty()) {
+        // libev forgets the registration only once it fires again: `data` remembers that the kernel still has it.
+        watch.io.data = this;
+        ev_io_stop(ev_, &watch.io);
+        return;
+    }
+    // One, not all: the event stays as long as it is not consumed, so the next in line is woken in the next round.
+    --waiting_;
+    wake(watch.queue.pop(), wake_reason::ready);
+}
+
+} // namespace coir

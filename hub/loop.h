@@ -1,0 +1,87 @@
+// The event loop of one hub: libev behind an interface of ours. loop.cpp is the only file that knows <ev.h>.
+//
+// For every descriptor a hub ever waited for there is a pair of persistent watchers, one per direction, with the
+// queue of those who wait. A watcher stays active after a wake, so that a connection in steady use costs no
+// epoll_ctl; it is stopped when it fires and nobody waits.
+//
+// One thread only, but for interrupt().
+#pragma once
+
+#include "hub/waiter.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+struct ev_loop;
+
+namespace coir {
+
+enum class direction : std::uint8_t { read, write };
+
+/// Whether the hub learns of it when a descriptor is closed (hub::forget_fd).
+enum class closing : std::uint8_t {
+    unseen, ///< it may not: after a plain close() the number can come back as another file that the kernel does not
+            ///< report under the old registration, so nothing may stay registered after the wait
+    seen,   ///< it does: the registration may stay for the next wait
+};
+
+struct fd_waiter : waiter {
+    int fd;
+    direction way;
+    closing close;
+    fd_waiter(context& waiting, int descriptor, direction what, closing how) noexcept
+        : waiter(waiting), fd(descriptor), way(what), close(how) {}
+};
+
+class loop {
+public:
+    /// Throws std::system_error when the process may open no more descriptors: a loop takes three.
+    loop();
+    ~loop();
+
+    /// One round: runs what is due, and if `may_wait` waits for something until `nearest` (steady ns, or
+    /// timer_heap::none).
+    void run(bool may_wait, std::int64_t nearest);
+
+    /// Makes a waiting run() return, and the next one not wait. Any thread; async-signal-safe.
+    void interrupt() noexcept;
+
+    /// Queues `one` and sees to it that its descriptor is watched; one that is not open wakes it with `closed`.
+    void add(fd_waiter& one);
+    /// After every add: takes `one` out if no event did, and stops the watcher unless it may stay.
+    void remove(fd_waiter& one) noexcept;
+    /// The descriptor is about to be closed: wakes all who wait for it and forgets it.
+    void forget(int fd) noexcept;
+
+    std::size_t waiting() const noexcept { return waiting_; }
+
+private:
+    struct fd_watch; // one direction of one descriptor
+    struct fd_entry; // both
+    struct own_watchers;
+    static constexpr std::size_t chunk_size = 64;
+
+    fd_entry* find(int fd) const noexcept;
+    fd_entry& make(int fd);
+    void find_backend_fd();
+    void arm(std::int64_t nearest) noexcept;
+    void drop_closed() noexcept;
+    void unregister(int fd) noexcept;
+    void on_io(fd_watch& watch, int events) noexcept;
+    void wake_all_closed(fd_watch& watch) noexcept;
+
+    ::ev_loop* ev_;
+    std::unique_ptr<own_watchers> own_;
+    std::vector<std::unique_ptr<fd_entry[]>> chunks_; // entries never move: libev holds pointers into them
+    std::vector<fd_watch*> started_; // since the last round
+    std::size_t waiting_ = 0;
+    std::int64_t armed_for_; // the moment the timerfd is set to, or none
+    bool timer_fired_ = false;
+    std::int64_t slack_;     // ns: the thread's timer slack, as the kernel grants itself for any sleep
+    int timer_fd_ = -1;
+    int backend_fd_ = -1;    // libev's epoll set
+};
+
+} // namespace coir

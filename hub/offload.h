@@ -1,0 +1,55 @@
+// Calls that cannot be tried without blocking, made by worker threads while the fiber waits.
+//
+// The workers are the process's: made when first needed, up to a limit, shared by all hubs. They block all signals and
+// have no hub, so that a hooked call made by one goes straight to libc. A hand-over costs about 10 µs.
+#pragma once
+
+#include "fiber/export.h"
+
+#include <cstddef>
+#include <exception>
+#include <functional>
+#include <optional>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+namespace coir {
+
+/// How many offloaded calls may be under way at once: 32, or the environment's COIR_OFFLOAD_THREADS (1 to 1024). More
+/// wait their turn, first in, first out. Throws std::system_error(EINVAL) that quotes the variable.
+COIR_API std::size_t offload_limit();
+
+namespace detail {
+/// **Parks.** Runs `call(argument)` on a worker thread. errno goes out and comes back with it.
+COIR_API void offload(void (*call)(void* argument), void* argument, char const* what);
+} // namespace detail
+
+/// **Parks.** Calls `function` on a worker thread and returns what it returns, or throws what it throws; errno as it
+/// left it. `what` is a literal, for reports. The wait cannot be interrupted: the function may use the caller's
+/// variables. Throws std::system_error if no worker can be started. Any thread.
+template <class F>
+std::invoke_result_t<F&> offload(F&& function, char const* what = "an offloaded call") {
+    using result_type = std::invoke_result_t<F&>;
+    static_assert(!std::is_reference_v<result_type>, "return a pointer instead");
+    struct call {
+        F& function;
+        std::optional<std::conditional_t<std::is_void_v<result_type>, std::monostate, result_type>> result{};
+        std::exception_ptr error{};
+    } call{function};
+    detail::offload(
+        [](void* argument) {
+            auto& self = *static_cast<struct call*>(argument);
+            try {
+                if constexpr (std::is_void_v<result_type>) self.function();
+                else self.result.emplace(self.function());
+            } catch (...) {
+                self.error = std::current_exception();
+            }
+        },
+        &call, what);
+    if (call.error) std::rethrow_exception(call.error);
+    if constexpr (!std::is_void_v<result_type>) return std::move(*call.result);
+}
+
+} // namespace coir
