@@ -1,0 +1,106 @@
+// The memory of a parked fiber, page tables included: what the process has more while N fibers sleep than
+// before. The limit is one touched page per stack of 64 KiB, side by side. N is 100,000 or the argument. Each
+// run has a process of its own, because memory that was touched once stays with its process.
+
+#include "bare.h"
+#include "sides.h"
+
+#include "coir.h"
+
+#include <chrono>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <vector>
+
+namespace {
+
+std::size_t count = 100'000;
+
+// Bytes resident, and of page tables.
+double memory_now() {
+    std::FILE* status = std::fopen("/proc/self/status", "r");
+    double bytes = 0;
+    for (char line[256]; status && std::fgets(line, sizeof line, status);) {
+        long kilobytes = 0;
+        if (std::sscanf(line, "VmRSS: %ld", &kilobytes) == 1 ||
+            std::sscanf(line, "VmPTE: %ld", &kilobytes) == 1)
+            bytes += double(kilobytes) * 1024;
+    }
+    if (bytes == 0) {
+        std::perror("read VmRSS and VmPTE of /proc/self/status");
+        std::exit(2);
+    }
+    std::fclose(status);
+    return bytes;
+}
+
+// What `measure` returns in a child process.
+double in_child(double (*measure)()) {
+    int ends[2];
+    if (pipe(ends) != 0) {
+        std::perror("pipe");
+        std::exit(2);
+    }
+    pid_t const child = fork();
+    if (child == 0) {
+        double const bytes = measure();
+        _exit(write(ends[1], &bytes, sizeof bytes) == sizeof bytes ? 0 : 2);
+    }
+    close(ends[1]);
+    double bytes = 0;
+    bool const came = child > 0 && read(ends[0], &bytes, sizeof bytes) == sizeof bytes;
+    close(ends[0]);
+    int status = 0;
+    if (!came || waitpid(child, &status, 0) != child || status != 0) {
+        std::fprintf(stderr, "a run of %zu in a child process failed (status %d)\n", count, status);
+        std::exit(2);
+    }
+    return bytes;
+}
+
+double bare_page() {
+    double const before = memory_now();
+    bench::bare_stacks const stacks(count);
+    for (std::size_t i = 0; i < count; ++i) stacks.top(i)[-1] = std::byte{1};
+    return (memory_now() - before) / double(count);
+}
+
+enum class moment { parked, ended, trimmed };
+
+// Bytes per fiber of N that were spawned and have parked: while they are parked, as soon as they have ended,
+// and when the hub has had time to give back what lies idle.
+template <moment when>
+double ours() {
+    std::vector<coir::fiber<void>> fibers(count);
+    coir::yield(); // makes the hub
+    double const before = memory_now();
+    bool open = false;
+    auto const gate = coir::spawn([&open] {
+        while (!open) coir::yield();
+    });
+    for (auto& each : fibers) each = coir::spawn([&gate] { gate.join(); });
+    coir::yield();
+    if (when != moment::parked) {
+        open = true;
+        coir::joinall(fibers);
+        fibers.assign(count, {});
+    }
+    if (when == moment::trimmed) coir::sleep(std::chrono::seconds(4));
+    return (memory_now() - before) / double(count);
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    if (argc > 1) count = std::strtoul(argv[1], nullptr, 10);
+    if (argc > 2 || count == 0) {
+        std::fprintf(stderr, "usage: %s [number of fibers]\n", argv[0]);
+        return 2;
+    }
+    bench::compare("memory of a parked fiber, " + std::to_string(count) + " of them",
+                   {{"one page", [] { return in_child(bare_page); }},
+                    {"coir", [] { return in_child(ours<moment::parked>); }},
+                    {"coir, after they ended", [] { return in_child(ours<moment::ended>); }},
+                    {"… and 4 s later", [] { return in_child(ours<moment::trimmed>); }}},
+                   {{4300, ""}}, {.runs = 3, .unit = "bytes"});
+}
