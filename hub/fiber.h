@@ -28,7 +28,7 @@ namespace coir {
 
 /// What spawn() can be told beside the function.
 struct spawn_options {
-    std::string name;           ///< for reports; empty: "fiber-7"
+    std::string name{};         ///< for reports; empty: "fiber-7"
     std::size_t stack_size = 0; ///< usable bytes, rounded up to a power of two; 0: default_stack_size()
 };
 
