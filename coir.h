@@ -7,3 +7,6 @@
 #include "hub/fiber.h"
 #include "hub/hub.h"
 #include "hub/offload.h"
+#include "net/address.h"
+#include "net/socket.h"
+#include "net/tcp.h"

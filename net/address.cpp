@@ -1,0 +1,145 @@
+#include "net/address.h"
+
+#include <arpa/inet.h>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <net/if.h>
+#include <optional>
+#include <system_error>
+
+namespace coir::net {
+namespace {
+
+// The text is from outside: what cannot be printed is shown as \x0a.
+[[noreturn]] void refuse(std::string_view text, char const* why) {
+    constexpr char digits[] = "0123456789abcdef";
+    std::string message = "address \"";
+    for (unsigned char const each : text) {
+        if (each >= ' ' && each != 0x7f)
+            message += char(each);
+        else
+            message += {'\\', 'x', digits[each >> 4], digits[each & 15]};
+    }
+    throw std::system_error(EINVAL, std::generic_category(), message + "\", " + why);
+}
+
+template <class Number>
+std::optional<Number> number(std::string_view text) noexcept {
+    Number value{};
+    auto const [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc{} || end != text.data() + text.size()) return {};
+    return value;
+}
+
+std::optional<std::uint32_t> interface(std::string const& name) noexcept {
+    if (auto const index = number<std::uint32_t>(name)) return index;
+    if (unsigned const index = if_nametoindex(name.c_str())) return index;
+    return {};
+}
+
+} // namespace
+
+address address::parse(std::string_view text) {
+    auto const colon = text.rfind(':');
+    if (colon == text.npos) refuse(text, "there is no port: write 127.0.0.1:80 or [::1]:80");
+    auto const port = number<std::uint16_t>(text.substr(colon + 1));
+    if (!port) refuse(text, "the port is no number from 0 to 65535");
+    std::string_view host = text.substr(0, colon);
+    if (host.empty() || host == "*") return ip("0.0.0.0", *port);
+    bool const in_brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';
+    if (in_brackets) host = host.substr(1, host.size() - 2);
+    if (in_brackets != (host.find(':') != host.npos))
+        refuse(text, "IPv6, and nothing else, stands in brackets: [::1]:80");
+    try {
+        return ip(host, *port);
+    } catch (std::system_error const&) {
+        refuse(text, "it is no numeric address");
+    }
+}
+
+address address::ip(std::string_view text, std::uint16_t port) {
+    address made;
+    if (text.find('\0') != text.npos) refuse(text, "it is no numeric address");
+    auto const percent = text.find('%');
+    std::string const host(text.substr(0, percent));
+    if (inet_pton(AF_INET6, host.c_str(), &made.v6_.sin6_addr) == 1) {
+        made.v6_.sin6_family = AF_INET6;
+        made.v6_.sin6_port = htons(port);
+        if (percent != text.npos) {
+            auto const index = interface(std::string(text.substr(percent + 1)));
+            if (!index) refuse(text, "there is no such interface");
+            made.v6_.sin6_scope_id = *index;
+        }
+    } else if (percent == text.npos && inet_pton(AF_INET, host.c_str(), &made.v4_.sin_addr) == 1) {
+        made.v4_.sin_family = AF_INET;
+        made.v4_.sin_port = htons(port);
+    } else {
+        refuse(text, "it is no numeric address");
+    }
+    return made;
+}
+
+address address::from_native(sockaddr const* native, socklen_t size) {
+    address made;
+    if (size < sizeof native->sa_family)
+        throw std::system_error(EINVAL, std::generic_category(), "socket address");
+    made.any_.sa_family = native->sa_family;
+    if (!made.native_size()) throw std::system_error(EAFNOSUPPORT, std::generic_category(), "socket address");
+    if (size < made.native_size()) throw std::system_error(EINVAL, std::generic_category(), "socket address");
+    std::memcpy(&made.any_, native, made.native_size());
+    return made;
+}
+
+std::uint16_t address::port() const noexcept {
+    static_assert(offsetof(sockaddr_in, sin_port) == offsetof(sockaddr_in6, sin6_port));
+    return ntohs(v6_.sin6_port);
+}
+
+address address::with_port(std::uint16_t port) const noexcept {
+    address moved = *this;
+    moved.v6_.sin6_port = htons(port);
+    return moved;
+}
+
+socklen_t address::native_size() const noexcept {
+    switch (family()) {
+    case AF_INET:
+        return sizeof v4_;
+    case AF_INET6:
+        return sizeof v6_;
+    default:
+        return 0;
+    }
+}
+
+std::string address::to_string() const {
+    char text[INET6_ADDRSTRLEN];
+    std::string const colon_port = ":" + std::to_string(port());
+    switch (family()) {
+    case AF_INET:
+        return inet_ntop(AF_INET, &v4_.sin_addr, text, sizeof text) + colon_port;
+    case AF_INET6: {
+        std::string host = inet_ntop(AF_INET6, &v6_.sin6_addr, text, sizeof text);
+        if (v6_.sin6_scope_id) host += "%" + std::to_string(v6_.sin6_scope_id);
+        return "[" + host + "]" + colon_port;
+    }
+    default:
+        return "nowhere";
+    }
+}
+
+bool address::operator==(address const& other) const noexcept {
+    if (family() != other.family() || port() != other.port()) return false;
+    switch (family()) {
+    case AF_INET:
+        return v4_.sin_addr.s_addr == other.v4_.sin_addr.s_addr;
+    case AF_INET6:
+        return std::memcmp(&v6_.sin6_addr, &other.v6_.sin6_addr, sizeof v6_.sin6_addr) == 0 &&
+               v6_.sin6_scope_id == other.v6_.sin6_scope_id;
+    default:
+        return true;
+    }
+}
+
+} // namespace coir::net

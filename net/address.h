@@ -1,0 +1,70 @@
+// Where a socket is or goes to: an IP address and a port, a value of 28 bytes. Owns nothing, allocates only
+// where it makes text; any thread.
+//
+// Numeric only: names are looked up elsewhere, because that waits.
+#pragma once
+
+#include "fiber/export.h"
+
+#include <concepts>
+#include <cstdint>
+#include <netinet/in.h>
+#include <string>
+#include <string_view>
+#include <sys/socket.h>
+
+namespace coir::net {
+
+class COIR_API address {
+public:
+    /// None: family() is AF_UNSPEC, to_string() is "nowhere".
+    address() noexcept = default;
+
+    /// Reads what to_string() writes:
+    ///   "127.0.0.1:8001"      IPv4
+    ///   "[::1]:80"            IPv6; "[fe80::1%eth0]:80" or "%2" with the interface of a link-local one
+    ///   "*:80", ":80"         every IPv4 address of this machine, to listen on ("[::]:80" takes IPv6 as well
+    ///   as IPv4,
+    ///                         unless net.ipv6.bindv6only says otherwise)
+    /// Port 0 lets the kernel choose when listening. Throws std::system_error(EINVAL) that quotes the text
+    /// and tells what is wrong with it.
+    template <class Text>
+    requires std::convertible_to<Text const&, std::string_view> address(Text const& text)
+        : address(parse(text)) {}
+
+    /// "127.0.0.1" or "::1", without brackets, and the port. Throws std::system_error(EINVAL) that quotes the
+    /// text.
+    static address ip(std::string_view text, std::uint16_t port);
+
+    /// As the kernel gave it. Throws std::system_error(EAFNOSUPPORT) if it is neither IPv4 nor IPv6, and
+    /// EINVAL if `size` is too small for what it says to be.
+    static address from_native(sockaddr const* native, socklen_t size);
+
+    /// AF_INET, AF_INET6 or AF_UNSPEC.
+    int family() const noexcept { return any_.sa_family; }
+    /// In the byte order of this machine; 0 if there is none.
+    std::uint16_t port() const noexcept;
+    /// The same place with another port.
+    address with_port(std::uint16_t port) const noexcept;
+
+    /// "127.0.0.1:8001", "[::1]:80", "[fe80::1%2]:80".
+    std::string to_string() const;
+
+    /// For bind, connect, sendto. Valid as long as this object.
+    sockaddr const* native() const noexcept { return &any_; }
+    socklen_t native_size() const noexcept;
+
+    /// Same family, address, port and, for IPv6, interface.
+    bool operator==(address const& other) const noexcept;
+
+private:
+    static address parse(std::string_view text);
+
+    union {
+        sockaddr_in6 v6_ = {}; // the largest: all of it is zero to begin with, AF_UNSPEC too
+        sockaddr_in v4_;
+        sockaddr any_;
+    };
+};
+
+} // namespace coir::net

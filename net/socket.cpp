@@ -1,0 +1,91 @@
+#include "net/socket.h"
+
+#include <stdexcept>
+#include <string>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <system_error>
+#include <unistd.h>
+
+namespace coir::net {
+namespace {
+
+[[noreturn]] void fail_with(address const& with, char const* words, int error) {
+    std::string what = std::string(words) + " " + with.to_string();
+    if (error == EMFILE) {
+        rlimit limit{};
+        getrlimit(RLIMIT_NOFILE, &limit);
+        what += ", this process may have " + std::to_string(limit.rlim_cur) + " descriptors (ulimit -n)";
+    } else if (error == ENFILE) {
+        what += ", the system is out of open files (sysctl fs.file-max)";
+    }
+    throw std::system_error(error, std::generic_category(), what);
+}
+
+} // namespace
+
+bool socket::wait(operation what, deadline until) {
+    context& self = context::current();
+    address const with = with_;
+    waiting_fiber mine{self, this, what.way};
+    waiting_[std::size_t(what.way)] = &mine;
+    wake_reason const why = hub::wait_fd(fd_, what.way, until, closing::seen);
+    if (why == wake_reason::cancelled) self.rethrow_pending();
+    // `mine.of` tells of a close() that came after the wake and before this fiber ran, too.
+    if (!mine.of || why == wake_reason::closed) fail_with(with, what.words, EBADF);
+    return why != wake_reason::timed_out;
+}
+
+socket::socket(int family, int type, int protocol, address const& with)
+    : fd_(::socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol))
+    , with_(with) {
+    if (fd_ < 0) fail_with(with, "make a socket for", errno);
+}
+
+socket& socket::operator=(socket&& other) noexcept {
+    if (this == &other) return *this;
+    close();
+    fd_ = other.release();
+    for (std::size_t way : {0, 1}) spent_[way] = other.spent_[way];
+    with_ = other.with_;
+    return *this;
+}
+
+// The hub keeps its registration of a descriptor between two waits (closing::seen), so it has to hear of this
+// first.
+int socket::release() noexcept {
+    if (fd_ < 0) return -1;
+    for (waiting_fiber*& each : waiting_)
+        if (each) std::exchange(each, nullptr)->of = nullptr;
+    hub::forget_fd(fd_);
+    return std::exchange(fd_, -1);
+}
+
+void socket::close() noexcept {
+    int const fd = release();
+    if (fd >= 0) ::close(fd); // cannot fail for a socket, and after EINTR Linux has closed it all the same
+}
+
+address socket::local_address() const {
+    sockaddr_storage where{};
+    socklen_t size = sizeof where;
+    auto* const native = reinterpret_cast<sockaddr*>(&where);
+    if (getsockname(fd_, native, &size) < 0) fail_with(with_, "local address of the socket with", errno);
+    return address::from_native(native, size);
+}
+
+void socket::set_option(int level, int name, int value, char const* what) {
+    if (setsockopt(fd_, level, name, &value, sizeof value) < 0) fail_with(with_, what, errno);
+}
+
+void socket::fail(operation what, int error) const {
+    fail_with(with_, what.words, error);
+}
+
+void socket::refuse_second(operation what) const {
+    throw std::logic_error(std::string(what.words) + " " + with_.to_string() + ": " +
+                           context::current().name() + " may not, while " +
+                           waiting_[std::size_t(what.way)]->who.name() + " waits for the same");
+}
+
+} // namespace coir::net

@@ -1,0 +1,120 @@
+// A socket of ours: the owner of one descriptor that is non-blocking and close-on-exec from birth, and the
+// one place that says what happens when a call on it would block (attempt). The kinds of sockets, net/tcp.h
+// and those to come, are made of it.
+//
+// A socket is used on one thread. To hand it to another, release() it here and adopt the descriptor there.
+// One fiber at a time may wait in each direction; any fiber may close it, whereupon those who wait get EBADF.
+// The same happens to them when it is moved from, released or destroyed.
+#pragma once
+
+#include "fiber/context.h"
+#include "fiber/export.h"
+#include "hub/deadline.h"
+#include "hub/hub.h"
+#include "net/address.h"
+
+#include <cerrno>
+#include <cstddef>
+#include <utility>
+
+namespace coir::net {
+
+class COIR_API socket {
+public:
+    /// Refers to nothing: every call fails with EBADF.
+    socket() noexcept = default;
+
+    /// A new one. `family`, `type` and `protocol` as in socket(2), `with` for messages. Throws
+    /// std::system_error; EMFILE and ENFILE name the limit.
+    socket(int family, int type, int protocol, address const& with);
+
+    /// Takes over `fd`, which must have O_NONBLOCK set. `with` is whom messages name.
+    socket(int fd, address const& with) noexcept
+        : fd_(fd)
+        , with_(with) {}
+
+    socket(socket&& other) noexcept
+        : fd_(other.release())
+        , spent_{other.spent_[0], other.spent_[1]}
+        , with_(other.with_) {}
+    socket& operator=(socket&& other) noexcept;
+    ~socket() { close(); }
+
+    /// Closes it, at once; harmless when it is closed already.
+    void close() noexcept;
+    /// Gives up the descriptor, which stays open and non-blocking; -1 if there is none.
+    int release() noexcept;
+
+    bool is_open() const noexcept { return fd_ >= 0; }
+    int native() const noexcept { return fd_; }
+
+    /// Whom messages name: the peer of a stream, the own address of a listener.
+    address const& with() const noexcept { return with_; }
+    /// Throws std::system_error.
+    address local_address() const;
+    /// Throws std::system_error.
+    void set_option(int level, int name, int value, char const* what);
+
+    /// What is attempted, and for which readiness it waits. `words` are a literal that messages begin with:
+    /// "read from".
+    struct operation {
+        direction way;
+        char const* words;
+    };
+
+    /// **Parks.** The retry policy. Calls `call(fd)`, which behaves as a system call does (a negative result
+    /// and errno):
+    ///   EINTR            again
+    ///   EAGAIN           waits until the socket is ready, and again; when `until` has passed, once more, and
+    ///   then
+    ///                    throws std::system_error(ETIMEDOUT)
+    ///   another error    throws it as std::system_error: "read from 127.0.0.1:8001: Connection reset by
+    ///   peer" success          returns the result
+    /// Throws EBADF if the socket is closed meanwhile, std::logic_error if another fiber waits in that
+    /// direction, and what the fiber is killed with.
+    template <class Call>
+    auto attempt(operation what, deadline until, Call&& call) {
+        if (waiting_[std::size_t(what.way)]) [[unlikely]]
+            refuse_second(what);
+        bool const wait_first = std::exchange(spent_[std::size_t(what.way)], false);
+        bool in_time = !wait_first || wait(what, until);
+        for (;;) {
+            auto const result = call(fd_);
+            if (result >= 0) return result;
+            if (errno == EINTR) continue;
+            if (errno != EAGAIN) fail(what, errno);
+            if (!in_time) fail(what, ETIMEDOUT);
+            in_time = wait(what, until);
+        }
+    }
+
+    /// A stream transferred less than it was asked to: its buffer is now empty (reading) or full (writing).
+    /// The next attempt in that direction waits first, which saves it a call that would fail. Readiness is
+    /// level-triggered, so that is right even when the state has changed.
+    void transferred_less(direction way) noexcept { spent_[std::size_t(way)] = true; }
+
+    /// Throws std::system_error with `error` and what was attempted; EMFILE and ENFILE name the limit.
+    [[noreturn]] void fail(operation what, int error) const;
+
+private:
+    // Lies on the stack of the fiber that waits. Closing the socket clears `of`: the fiber then touches the
+    // socket no more, which may be gone.
+    struct waiting_fiber {
+        context& who;
+        socket* of;
+        direction way;
+        ~waiting_fiber() {
+            if (of) of->waiting_[std::size_t(way)] = nullptr;
+        }
+    };
+
+    bool wait(operation what, deadline until); // false: too late
+    [[noreturn]] void refuse_second(operation what) const;
+
+    int fd_ = -1;
+    bool spent_[2] = {};             // by direction: wait before the next call
+    waiting_fiber* waiting_[2] = {}; // by direction
+    address with_;
+};
+
+} // namespace coir::net
