@@ -68,6 +68,9 @@ public:
     /// **Parks.** The same for the first of several. Allocates when there are more than eight.
     static wake_reason wait_any_fd(std::span<interest const> of, deadline until = {}, closing how = closing::unseen);
 
+    /// **Parks.** Until `until` has passed: timed_out; or cancelled, as in wait_fd.
+    static wake_reason wait_until(deadline until);
+
     /// `fd` is about to be closed or replaced: all who wait for it on this thread get `closed`, and nothing of it stays
     /// registered. Harmless on a descriptor that nobody waited for. Any thread, for its own hub.
     static void forget_fd(int fd) noexcept;

@@ -1,0 +1,25 @@
+// What each call does when a fiber makes it: declared here from the table, defined in the file that the table's section
+// names. A body without a row does not compile, a row without a body does not link.
+//
+// Bodies speak the kernel's convention (a result, or -errno) and make their system calls through kernel.h. They run on
+// the calling fiber and may park it; they never leave with an exception.
+#pragma once
+
+#include <csignal>
+#include <cstddef>
+#include <cstdio>
+#include <ctime>
+#include <netdb.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+namespace coir::monkey::body {
+
+#define BODY(name, parameters) long name parameters;
+#include "monkey/hooks.def"
+
+} // namespace coir::monkey::body

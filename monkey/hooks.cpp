@@ -1,0 +1,88 @@
+// The exported functions: one for each row of the table, under the symbol's own name.
+
+#include "hub/scheduler.h"
+#include "monkey/bodies.h"
+#include "monkey/real.h"
+
+#include <cstdlib>
+#include <fcntl.h>
+#include <new>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <system_error>
+#include <unistd.h>
+
+extern "C" [[noreturn]] void __chk_fail(); // glibc: what a FORTIFY check calls (debug/chk_fail.c)
+
+namespace coir::monkey {
+namespace {
+
+// A fiber of ours makes the call: not the hub itself, and not a thread that never had one.
+inline bool from_fiber() noexcept {
+    scheduler const& here = this_scheduler;
+    return here.owner && this_thread.current != here.loop;
+}
+
+inline bool process_has_hub() noexcept { return hub_was_made.load(std::memory_order_relaxed); }
+
+// The check that libc would have made: the compiler knows of only `room` bytes behind the pointer.
+inline size_t fortified(size_t wanted, size_t room) noexcept {
+    if (wanted > room) __chk_fail();
+    return wanted;
+}
+
+// Nothing may leave a hook but its result: glibc declares some of them noexcept, and their callers may be C.
+template <class Body>
+long no_throw(Body body) noexcept {
+    try {
+        return body();
+    } catch (std::bad_alloc const&) {
+        return -ENOMEM;
+    } catch (std::system_error const& error) {
+        return -error.code().value();
+    }
+}
+
+template <class Result, class Body>
+Result sets_errno(Body body) noexcept {
+    long const result = no_throw(body);
+    if (result >= 0) [[likely]] return Result(result);
+    errno = int(-result);
+    return Result(-1);
+}
+
+template <class Result, class Body>
+Result gives_error(Body body) noexcept {
+    return Result(-no_throw(body));
+}
+
+template <class Result, class Body>
+Result as_is(Body body) noexcept {
+    return Result(no_throw(body));
+}
+
+} // namespace
+
+// The C++ names differ from the exported ones, so that libc's own declarations can be compared with.
+#define DEFINE(when, convention, result, symbol, parameters, arguments, call)                                          \
+    extern "C" __attribute__((visibility("default"))) result hooked_##symbol parameters asm(#symbol);                  \
+    result hooked_##symbol parameters {                                                                                \
+        if (!when()) [[likely]] return real.symbol arguments;                                                          \
+        return convention<result>([&]() -> long { return body::call; });                                               \
+    }
+// A row that is declared otherwise than libc's header does not compile.
+#define CHECK(symbol) [[maybe_unused]] constexpr decltype(hooked_##symbol)* declared_##symbol = &::symbol;
+
+#define HOOK(convention, result, symbol, parameters, arguments)                                                        \
+    DEFINE(from_fiber, convention, result, symbol, parameters, arguments, symbol arguments) CHECK(symbol)
+#define ALIAS(convention, result, symbol, parameters, arguments, call)                                                 \
+    DEFINE(from_fiber, convention, result, symbol, parameters, arguments, call) CHECK(symbol)
+#define INNER(convention, result, symbol, parameters, arguments, call)                                                 \
+    DEFINE(from_fiber, convention, result, symbol, parameters, arguments, call)
+#define TRACK(convention, result, symbol, parameters, arguments, call)                                                 \
+    DEFINE(process_has_hub, convention, result, symbol, parameters, arguments, call) CHECK(symbol)
+#define TRACK_INNER(convention, result, symbol, parameters, arguments, call)                                           \
+    DEFINE(process_has_hub, convention, result, symbol, parameters, arguments, call)
+#include "monkey/hooks.def"
+
+} // namespace coir::monkey

@@ -1,0 +1,153 @@
+// The calls that only sockets have.
+
+#include "hub/offload.h"
+#include "monkey/bodies.h"
+#include "monkey/kernel.h"
+#include "monkey/parts.h"
+#include "monkey/retry.h"
+
+#include <cerrno>
+
+namespace coir::monkey {
+namespace {
+
+bool is_socket(descriptor const& about) noexcept {
+    auto const kind = about.kind.load(std::memory_order_relaxed);
+    return kind == file_kind::stream || kind == file_kind::packets;
+}
+
+bool is_stream(descriptor const& about) noexcept {
+    return about.kind.load(std::memory_order_relaxed) == file_kind::stream;
+}
+
+// The kernel's word is the program's when it asked not to wait, when the call never waits, or when it is an error.
+bool goes_to_kernel(descriptor const& about, int flags) noexcept {
+    return !is_socket(about) || about.nonblocking.load(std::memory_order_relaxed) ||
+           flags & (MSG_DONTWAIT | MSG_ERRQUEUE | MSG_OOB);
+}
+
+// Receives through `receive(flags)`, which tries once. After a read that took all there was, waits before the next.
+template <class Receive>
+long receive_once(int fd, descriptor& about, int flags, std::size_t wanted, Receive receive) {
+    waiting turn{fd, about, direction::read};
+    if (about.drained.load(std::memory_order_relaxed)) {
+        about.drained.store(false, std::memory_order_relaxed);
+        if (long const error = turn.once()) return error;
+    }
+    long const result = turn.retry([&] { return receive(flags | MSG_DONTWAIT); });
+    if (is_stream(about) && result > 0 && !(flags & MSG_PEEK))
+        about.drained.store(std::size_t(result) < wanted, std::memory_order_relaxed);
+    return result;
+}
+
+// MSG_WAITALL on a stream: until all that was asked for is there, the peer stops, or an error.
+long receive_all(int fd, descriptor& about, int flags, iovec const* parts, std::size_t count) {
+    waiting turn{fd, about, direction::read};
+    remaining_parts rest{parts, count};
+    long total = 0;
+    while (rest.bytes() > 0) {
+        msghdr message{};
+        message.msg_iov = rest.first();
+        message.msg_iovlen = rest.count();
+        long const result =
+            turn.retry([&] { return kernel(SYS_recvmsg, fd, &message, (flags & ~MSG_WAITALL) | MSG_DONTWAIT); });
+        if (result <= 0) return total ? total : result;
+        total += result;
+        rest.advance(std::size_t(result));
+    }
+    return total;
+}
+
+bool waits_for_all(descriptor const& about, int flags) noexcept {
+    return flags & MSG_WAITALL && !(flags & MSG_PEEK) && is_stream(about);
+}
+
+// Sends through `send(parts, count)`. A stream is done when all is sent, or with what was sent before an error.
+template <class Send>
+long send_all(int fd, descriptor& about, iovec const* parts, std::size_t count, Send send) {
+    waiting turn{fd, about, direction::write};
+    std::size_t const wanted = bytes_in(parts, count);
+    long result = turn.retry([&] { return send(parts, count, true); });
+    if (!is_stream(about) || result < 0 || std::size_t(result) == wanted) return result;
+    remaining_parts rest{parts, count};
+    long total = result;
+    do {
+        rest.advance(std::size_t(result));
+        result = turn.retry([&] { return send(rest.first(), rest.count(), false); });
+        if (result > 0) total += result;
+    } while (result > 0 && std::size_t(total) < wanted);
+    return total;
+}
+
+} // namespace
+
+// accept() takes no MSG_DONTWAIT and the listener's O_NONBLOCK is not ours to set, so poll() is asked first. Where
+// several processes accept from one listener, another may take the connection between the two calls: then this one
+// blocks its thread until the next connection comes.
+long body::accept4(int fd, sockaddr* peer, socklen_t* length, int flags) {
+    descriptor& about = describe(fd);
+    if (!is_socket(about) || about.nonblocking.load(std::memory_order_relaxed))
+        return kernel(SYS_accept4, fd, peer, length, flags);
+    long const accepted = waiting{fd, about, direction::read}.retry([&]() -> long {
+        pollfd listener{fd, POLLIN, 0};
+        timespec const at_once{};
+        if (kernel(SYS_ppoll, &listener, 1, &at_once, nullptr, 0) == 0) return -EAGAIN;
+        return kernel(SYS_accept4, fd, peer, length, flags);
+    });
+    if (accepted >= 0) forget(int(accepted), true); // in case the number's end was not seen
+    return accepted;
+}
+
+// A blocking connect cannot be tried either: a worker thread makes it. The kernel keeps to SO_SNDTIMEO there.
+long body::connect(int fd, sockaddr const* to, socklen_t length) {
+    descriptor& about = describe(fd);
+    if (!is_stream(about) || about.nonblocking.load(std::memory_order_relaxed))
+        return kernel(SYS_connect, fd, to, length);
+    about.drained.store(false, std::memory_order_relaxed);
+    return offload([&] { return kernel(SYS_connect, fd, to, length); }, "connect");
+}
+
+long body::recvfrom(int fd, void* buffer, size_t size, int flags, sockaddr* from, socklen_t* length) {
+    descriptor& about = describe(fd);
+    if (goes_to_kernel(about, flags)) return kernel(SYS_recvfrom, fd, buffer, size, flags, from, length);
+    if (waits_for_all(about, flags)) {
+        iovec const whole{buffer, size};
+        return receive_all(fd, about, flags, &whole, 1);
+    }
+    return receive_once(fd, about, flags, size, [&](int how) {
+        return kernel(SYS_recvfrom, fd, buffer, size, how, from, length);
+    });
+}
+
+long body::recvmsg(int fd, msghdr* message, int flags) {
+    descriptor& about = describe(fd);
+    if (goes_to_kernel(about, flags)) return kernel(SYS_recvmsg, fd, message, flags);
+    if (waits_for_all(about, flags) && message->msg_controllen == 0)
+        return receive_all(fd, about, flags, message->msg_iov, message->msg_iovlen);
+    std::size_t const wanted = bytes_in(message->msg_iov, message->msg_iovlen);
+    return receive_once(fd, about, flags, wanted, [&](int how) { return kernel(SYS_recvmsg, fd, message, how); });
+}
+
+long body::sendto(int fd, void const* buffer, size_t size, int flags, sockaddr const* to, socklen_t length) {
+    descriptor& about = describe(fd);
+    if (goes_to_kernel(about, flags)) return kernel(SYS_sendto, fd, buffer, size, flags, to, length);
+    iovec const whole{const_cast<void*>(buffer), size};
+    return send_all(fd, about, &whole, 1, [&](iovec const* rest, std::size_t, bool) {
+        return kernel(SYS_sendto, fd, rest->iov_base, rest->iov_len, flags | MSG_DONTWAIT, to, length);
+    });
+}
+
+long body::sendmsg(int fd, msghdr const* message, int flags) {
+    descriptor& about = describe(fd);
+    if (goes_to_kernel(about, flags)) return kernel(SYS_sendmsg, fd, message, flags);
+    return send_all(fd, about, message->msg_iov, message->msg_iovlen,
+                    [&](iovec const* rest, std::size_t count, bool first) {
+                        msghdr part = *message;
+                        part.msg_iov = const_cast<iovec*>(rest);
+                        part.msg_iovlen = count;
+                        if (!first) part.msg_control = nullptr, part.msg_controllen = 0; // went with the first bytes
+                        return kernel(SYS_sendmsg, fd, &part, flags | MSG_DONTWAIT);
+                    });
+}
+
+} // namespace coir::monkey

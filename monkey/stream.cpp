@@ -1,0 +1,178 @@
+// read, write and their kin, on whatever the descriptor is.
+//
+// A socket is tried with MSG_DONTWAIT, everything else with RWF_NOWAIT: neither touches O_NONBLOCK, which belongs to the
+// open file that other processes may share. Files that know no RWF_NOWAIT (terminals, some devices, pipes of old
+// kernels) are asked with poll() first.
+
+#include "hub/offload.h"
+#include "monkey/bodies.h"
+#include "monkey/kernel.h"
+#include "monkey/parts.h"
+#include "monkey/retry.h"
+
+#include <cerrno>
+#include <climits>
+#include <linux/fs.h>
+
+namespace coir::monkey {
+namespace {
+
+constexpr off_t at_position = -1; // the file's own position, as read and write use it
+
+bool is_ready(int fd, short events) noexcept {
+    pollfd one{fd, events, 0};
+    timespec const at_once{};
+    return kernel(SYS_ppoll, &one, 1, &at_once, nullptr, 0) != 0;
+}
+
+long read_now(int fd, iovec const* parts, std::size_t count, off_t offset) noexcept {
+    long const result = kernel(SYS_preadv2, fd, parts, count, offset, 0, RWF_NOWAIT);
+    if (result != -EOPNOTSUPP) return result;
+    if (!is_ready(fd, POLLIN)) return -EAGAIN;
+    return kernel(SYS_preadv2, fd, parts, count, offset, 0, 0);
+}
+
+// A regular file gives all that was asked for, or all there is: what is cached at once, the rest on a worker thread.
+long read_disk(int fd, iovec const* parts, std::size_t count, off_t offset) {
+    remaining_parts rest{parts, count};
+    long total = 0;
+    for (;;) {
+        std::size_t const wanted = rest.bytes();
+        off_t const position = offset == at_position ? at_position : offset + total;
+        long result = kernel(SYS_preadv2, fd, rest.first(), rest.count(), position, 0, RWF_NOWAIT);
+        if (result == -EAGAIN || result == -EOPNOTSUPP)
+            result = offload([&] { return kernel(SYS_preadv2, fd, rest.first(), rest.count(), position, 0, 0); },
+                             "read of a file");
+        if (result <= 0) return total ? total : result;
+        total += result;
+        if (std::size_t(result) == wanted) return total;
+        rest.advance(std::size_t(result));
+    }
+}
+
+long read_socket(int fd, descriptor& about, iovec const* parts, std::size_t count) {
+    waiting turn{fd, about, direction::read};
+    if (about.drained.load(std::memory_order_relaxed)) {
+        about.drained.store(false, std::memory_order_relaxed);
+        if (long const error = turn.once()) return error;
+    }
+    long const result = turn.retry([&] {
+        if (count == 1)
+            return kernel(SYS_recvfrom, fd, parts->iov_base, parts->iov_len, MSG_DONTWAIT, nullptr, nullptr);
+        msghdr message{};
+        message.msg_iov = const_cast<iovec*>(parts);
+        message.msg_iovlen = count;
+        return kernel(SYS_recvmsg, fd, &message, MSG_DONTWAIT);
+    });
+    if (about.kind.load(std::memory_order_relaxed) == file_kind::stream && result > 0)
+        about.drained.store(std::size_t(result) < bytes_in(parts, count), std::memory_order_relaxed);
+    return result;
+}
+
+long read_parts(int fd, iovec const* parts, std::size_t count) {
+    descriptor& about = describe(fd);
+    bool const blocking = !about.nonblocking.load(std::memory_order_relaxed);
+    switch (about.kind.load(std::memory_order_relaxed)) {
+    case file_kind::disk: return read_disk(fd, parts, count, at_position);
+    case file_kind::stream:
+    case file_kind::packets:
+        if (blocking && bytes_in(parts, count) > 0) return read_socket(fd, about, parts, count);
+        break; // reading nothing never waits
+    case file_kind::pipe:
+    case file_kind::other:
+        if (blocking)
+            return waiting{fd, about, direction::read}.retry(
+                [&] { return read_now(fd, parts, count, at_position); });
+        break;
+    case file_kind::unknown:
+    case file_kind::none: break;
+    }
+    return kernel(SYS_readv, fd, parts, count);
+}
+
+// One attempt to write without blocking. Where RWF_NOWAIT is unknown, a poll that says "writable" promises PIPE_BUF bytes
+// to a pipe and nothing certain to a terminal: that one is written to by a worker thread.
+long write_now(int fd, file_kind kind, iovec const* parts, std::size_t count) {
+    if (kind == file_kind::stream || kind == file_kind::packets) {
+        msghdr message{};
+        message.msg_iov = const_cast<iovec*>(parts);
+        message.msg_iovlen = count;
+        return kernel(SYS_sendmsg, fd, &message, MSG_DONTWAIT);
+    }
+    long const result = kernel(SYS_pwritev2, fd, parts, count, at_position, 0, RWF_NOWAIT);
+    if (result != -EOPNOTSUPP) return result;
+    if (!is_ready(fd, POLLOUT)) return -EAGAIN;
+    if (kind == file_kind::pipe) {
+        if (bytes_in(parts, count) <= PIPE_BUF) return kernel(SYS_writev, fd, parts, count);
+        return kernel(SYS_write, fd, parts->iov_base, std::min<std::size_t>(parts->iov_len, PIPE_BUF));
+    }
+    return offload([&] { return kernel(SYS_writev, fd, parts, count); }, "write to a device");
+}
+
+// A blocking write returns when all is written, or with what was written before an error.
+long write_all(int fd, descriptor& about, iovec const* parts, std::size_t count) {
+    file_kind const kind = about.kind.load(std::memory_order_relaxed);
+    waiting turn{fd, about, direction::write};
+    long result = turn.retry([&] { return write_now(fd, kind, parts, count); });
+    remaining_parts rest{parts, count};
+    if (kind == file_kind::packets || result < 0 || std::size_t(result) == rest.bytes()) return result;
+    long total = result;
+    do {
+        rest.advance(std::size_t(result));
+        result = turn.retry([&] { return write_now(fd, kind, rest.first(), rest.count()); });
+        if (result > 0) total += result;
+    } while (result > 0 && std::size_t(result) < rest.bytes());
+    return total;
+}
+
+long write_parts(int fd, iovec const* parts, std::size_t count) {
+    descriptor& about = describe(fd);
+    switch (about.kind.load(std::memory_order_relaxed)) {
+    case file_kind::stream:
+    case file_kind::packets:
+    case file_kind::pipe:
+    case file_kind::other:
+        if (!about.nonblocking.load(std::memory_order_relaxed)) return write_all(fd, about, parts, count);
+        break;
+    case file_kind::disk: // goes to the page cache; only fsync waits for the disk
+    case file_kind::unknown:
+    case file_kind::none: break;
+    }
+    return kernel(SYS_writev, fd, parts, count);
+}
+
+bool sane(int count) noexcept { return count >= 0 && count <= IOV_MAX; }
+
+} // namespace
+
+long body::read(int fd, void* buffer, size_t size) {
+    iovec const whole{buffer, size};
+    return read_parts(fd, &whole, 1);
+}
+
+long body::readv(int fd, iovec const* parts, int count) {
+    return sane(count) ? read_parts(fd, parts, std::size_t(count)) : -EINVAL;
+}
+
+long body::write(int fd, void const* buffer, size_t size) {
+    iovec const whole{const_cast<void*>(buffer), size};
+    return write_parts(fd, &whole, 1);
+}
+
+long body::writev(int fd, iovec const* parts, int count) {
+    return sane(count) ? write_parts(fd, parts, std::size_t(count)) : -EINVAL;
+}
+
+long body::pread64(int fd, void* buffer, size_t size, off_t offset) {
+    iovec const whole{buffer, size};
+    return body::preadv(fd, &whole, 1, offset);
+}
+
+long body::preadv(int fd, iovec const* parts, int count, off_t offset) {
+    if (!sane(count) || offset < 0) return -EINVAL;
+    if (describe(fd).kind.load(std::memory_order_relaxed) == file_kind::disk)
+        return read_disk(fd, parts, std::size_t(count), offset);
+    return kernel(SYS_preadv, fd, parts, count, offset, 0); // ESPIPE for what cannot seek
+}
+
+} // namespace coir::monkey
