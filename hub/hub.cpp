@@ -4,6 +4,7 @@
 #include "hub/hub.h"
 
 #include "hub/scheduler.h"
+#include "hub/watched.h"
 
 #include <cassert>
 #include <mutex>
@@ -12,6 +13,7 @@
 namespace coir {
 
 constinit thread_local scheduler this_scheduler{};
+constinit std::atomic<bool> hub_was_made{false};
 
 namespace {
 
@@ -37,11 +39,17 @@ struct hub::thread_owner {
 hub& hub::current() {
     if (!this_scheduler.owner) [[unlikely]] {
         context::current(); // the thread's own context outlives the hub
-        release_stack(acquire_stack(hub_stack_size)); // and so does the thread's cache of stacks
+        stack const place = acquire_stack(hub_stack_size); // and so does the thread's cache of stacks
         thread_local thread_owner owner;
-        owner.made = new hub;
+        try {
+            owner.made = new hub(place);
+        } catch (...) {
+            release_stack(place);
+            throw;
+        }
         this_scheduler.owner = owner.made;
         this_scheduler.loop = owner.made;
+        hub_was_made.store(true, std::memory_order_relaxed);
     }
     return *this_scheduler.owner;
 }
@@ -50,8 +58,8 @@ hub* hub::existing() noexcept { return this_scheduler.owner; }
 
 bool hub::in_fiber() noexcept { return this_scheduler.owner && this_thread.current != this_scheduler.loop; }
 
-hub::hub()
-    : context(acquire_stack(hub_stack_size), "hub"), loop_(std::make_unique<loop>()),
+hub::hub(stack where)
+    : context(where, "hub"), registration_(*this), loop_(std::make_unique<loop>(registration_.bit())),
       trim_([](timer& due) noexcept {
           if (trim_stacks()) hub::current().timers_.set(due, steady_now() + trim_interval);
       }),
@@ -171,7 +179,9 @@ std::string hub::report() const {
 // The child has one thread, and of its fibers the one that forked goes on. The others are parked for good: their
 // descriptors and timers belong to the parent's loop.
 void hub::after_fork_in_child() noexcept {
-    if (hub* here = existing()) here->after_fork();
+    hub* const here = existing();
+    strike_other_hubs(here);
+    if (here) here->after_fork();
 }
 
 void hub::after_fork() {
@@ -179,7 +189,7 @@ void hub::after_fork() {
     timers_.clear();
     mailbox_.store(nullptr, std::memory_order_relaxed);
     expected_posts_ = 0;
-    loop_ = std::make_unique<loop>();
+    loop_ = std::make_unique<loop>(registration_.bit());
     for (context* each = first_alive_; each;) {
         context* const next = each->next_alive;
         if (each != this_thread.current) strike(*each);
@@ -187,15 +197,27 @@ void hub::after_fork() {
     }
 }
 
-void yield() {
+namespace {
+
+// Where nobody else is ready, or the loop is to have its turn.
+[[gnu::noinline]] void yield_to_loop() {
     hub::current();
     scheduler& here = this_scheduler;
     context& self = *this_thread.current;
     self.become(run_state::ready);
     here.ready.push(self);
-    context& next = next_to_run(here);
-    if (&next == &self) self.become(run_state::running);
-    else switch_context(self, next);
+    switch_context(self, *here.loop);
+    self.rethrow_pending();
+}
+
+} // namespace
+
+void yield() {
+    scheduler& here = this_scheduler;
+    if (here.ready.empty() || --here.budget < 0) [[unlikely]] return yield_to_loop();
+    context& self = *this_thread.current;
+    self.become(run_state::ready);
+    switch_context(self, here.ready.rotate(self));
     self.rethrow_pending();
 }
 
@@ -214,12 +236,15 @@ wake_reason park(context& self, char const* what, std::int64_t on, deadline unti
     return why;
 }
 
-void sleep(deadline until) {
+wake_reason hub::wait_until(deadline until) {
     hub::current();
-    context& self = *this_thread.current;
+    return park(*this_thread.current, "sleep", -1, until);
+}
+
+void sleep(deadline until) {
     if (until.ns() <= steady_now()) return yield();
-    park(self, "sleep", -1, until);
-    self.rethrow_pending();
+    hub::wait_until(until);
+    this_thread.current->rethrow_pending();
 }
 
 } // namespace coir

@@ -8,6 +8,7 @@
 #include "hub/deadline.h"
 #include "hub/loop.h"
 #include "hub/timer.h"
+#include "hub/watched.h"
 
 #include <atomic>
 #include <concepts>
@@ -71,8 +72,8 @@ public:
     /// **Parks.** Until `until` has passed: timed_out; or cancelled, as in wait_fd.
     static wake_reason wait_until(deadline until);
 
-    /// `fd` is about to be closed or replaced: all who wait for it on this thread get `closed`, and nothing of it stays
-    /// registered. Harmless on a descriptor that nobody waited for. Any thread, for its own hub.
+    /// `fd` is about to be closed or replaced: all who wait for it, on any thread, get `closed`, and nothing of it stays
+    /// registered. Costs little on a descriptor that nobody waited for. Any thread.
     static void forget_fd(int fd) noexcept;
 
     /// Runs `what` on the hub's thread, in the order of posting. Any thread. The hub must outlive the call.
@@ -112,7 +113,7 @@ public:
 
 private:
     struct thread_owner;
-    hub();
+    explicit hub(stack where);
     ~hub() override;
 
     context& body() noexcept override; // the loop
@@ -124,6 +125,7 @@ private:
     void after_fork();
     static void after_fork_in_child() noexcept;
 
+    hub_registration registration_;
     std::unique_ptr<loop> loop_;
     timer_heap timers_;
     timer trim_; // once a second while stacks lie idle

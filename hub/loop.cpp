@@ -2,6 +2,7 @@
 
 #include "hub/scheduler.h"
 #include "hub/timer.h"
+#include "hub/watched.h"
 
 #include <cerrno>
 #include <cstring>
@@ -25,6 +26,8 @@ struct loop::fd_watch {
 
 struct loop::fd_entry {
     fd_watch watches[2]; // by direction
+    watched_fd* record;
+    std::uint32_t generation; // of the record, when the watches were last of the file that the number now is
 };
 
 struct loop::own_watchers {
@@ -40,7 +43,7 @@ int event_of(direction way) noexcept { return way == direction::read ? EV_READ :
 
 } // namespace
 
-loop::loop() : armed_for_(timer_heap::none), slack_(prctl(PR_GET_TIMERSLACK)) {
+loop::loop(std::uint64_t bit) : bit_(bit), armed_for_(timer_heap::none), slack_(prctl(PR_GET_TIMERSLACK)) {
     ev_ = ev_loop_new(EVBACKEND_EPOLL | unsigned{EVFLAG_NOENV} | unsigned{EVFLAG_NOSIGMASK});
     if (!ev_) fail("make an event loop (epoll_create1)");
     ev_set_userdata(ev_, this);
@@ -136,10 +139,11 @@ loop::fd_entry& loop::make(int fd) {
     auto const chunk = std::size_t(fd) / chunk_size;
     if (chunk >= chunks_.size()) chunks_.resize(chunk + 1);
     if (!chunks_[chunk]) {
-        chunks_[chunk] = std::make_unique<fd_entry[]>(chunk_size);
-        for (std::size_t i = 0; i < chunk_size; ++i)
+        auto fresh = std::make_unique<fd_entry[]>(chunk_size);
+        for (std::size_t i = 0; i < chunk_size; ++i) {
+            fresh[i].record = &watched(int(chunk * chunk_size + i));
             for (direction way : {direction::read, direction::write}) {
-                fd_watch& watch = chunks_[chunk][i].watches[std::size_t(way)];
+                fd_watch& watch = fresh[i].watches[std::size_t(way)];
                 ev_io_init(&watch.io,
                            [](struct ev_loop* ev, ev_io* io, int events) {
                                static_assert(offsetof(fd_watch, io) == 0);
@@ -147,14 +151,19 @@ loop::fd_entry& loop::make(int fd) {
                            },
                            int(chunk * chunk_size + i), event_of(way));
             }
+        }
+        chunks_[chunk] = std::move(fresh);
     }
     return *find(fd);
 }
 
 void loop::add(fd_waiter& one) {
-    fd_watch& watch = make(one.fd).watches[std::size_t(one.way)];
+    fd_entry& entry = make(one.fd);
+    fd_watch& watch = entry.watches[std::size_t(one.way)];
+    forget_if_closed(one.fd);
     if (!ev_is_active(&watch.io)) {
         started_.push_back(&watch);
+        entry.record->hubs.fetch_or(bit_, std::memory_order_relaxed);
         ev_io_set(&watch.io, one.fd, event_of(one.way)); // says that the number may be another file by now
         ev_io_start(ev_, &watch.io);
     }
@@ -173,6 +182,15 @@ void loop::remove(fd_waiter& one) noexcept {
     if (!watch.queue.empty() || !ev_is_active(&watch.io)) return;
     ev_io_stop(ev_, &watch.io);
     if (!ev_is_active(&entry.watches[0].io) && !ev_is_active(&entry.watches[1].io)) unregister(one.fd);
+}
+
+void loop::forget_if_closed(int fd) noexcept {
+    fd_entry* const entry = find(fd);
+    if (!entry) return;
+    auto const generation = entry->record->generation.load(std::memory_order_acquire);
+    if (entry->generation == generation) return;
+    forget(fd);
+    entry->generation = generation;
 }
 
 void loop::forget(int fd) noexcept {

@@ -37,8 +37,9 @@ struct fd_waiter : waiter {
 
 class loop {
 public:
+    /// `bit` marks this loop in the records of watched descriptors (hub/watched.h).
     /// Throws std::system_error when the process may open no more descriptors: a loop takes three.
-    loop();
+    explicit loop(std::uint64_t bit);
     ~loop();
 
     /// One round: runs what is due, and if `may_wait` waits for something until `nearest` (steady ns, or
@@ -52,8 +53,12 @@ public:
     void add(fd_waiter& one);
     /// After every add: takes `one` out if no event did, and stops the watcher unless it may stay.
     void remove(fd_waiter& one) noexcept;
-    /// The descriptor is about to be closed: wakes all who wait for it and forgets it.
+    /// The descriptor is about to be closed, or was: wakes all who wait for it and forgets it.
     void forget(int fd) noexcept;
+    /// The same if it was closed since it was last watched.
+    void forget_if_closed(int fd) noexcept;
+    /// Takes the descriptor out of the epoll set, as long as it is open. Any thread.
+    void unregister(int fd) noexcept;
 
     std::size_t waiting() const noexcept { return waiting_; }
 
@@ -68,10 +73,10 @@ private:
     void find_backend_fd();
     void arm(std::int64_t nearest) noexcept;
     void drop_closed() noexcept;
-    void unregister(int fd) noexcept;
     void on_io(fd_watch& watch, int events) noexcept;
     void wake_all_closed(fd_watch& watch) noexcept;
 
+    std::uint64_t const bit_;
     ::ev_loop* ev_;
     std::unique_ptr<own_watchers> own_;
     std::vector<std::unique_ptr<fd_entry[]>> chunks_; // entries never move: libev holds pointers into them

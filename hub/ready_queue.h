@@ -23,16 +23,19 @@ public:
         ring_[tail_++ & (capacity_ - 1)] = &ready;
     }
 
+    /// Takes out the first. The queue must not be empty.
     context& pop() noexcept {
-        std::uint64_t const mask = capacity_ - 1;
-        // Past the tail lie pointers of earlier rounds or null: harmless to prefetch, so no bound is checked.
-        __builtin_prefetch(ring_[(head_ + block_ahead) & mask]);
-        if (context const* soon = ring_[(head_ + stack_ahead) & mask]; tail_ - head_ > stack_ahead) {
-            auto const* saved = static_cast<char const*>(soon->resume_point);
-            __builtin_prefetch(saved);
-            __builtin_prefetch(saved + 64);
-        }
-        return *ring_[head_++ & mask];
+        context& first = *ring_[head_ & (capacity_ - 1)];
+        ++head_;
+        fetch_ahead();
+        return first;
+    }
+
+    /// Appends `last` and takes out the first. The queue must not be empty.
+    context& rotate(context& last) noexcept {
+        context& first = pop();
+        ring_[tail_++ & (capacity_ - 1)] = &last; // there is room: one just left
+        return first;
     }
 
     void clear() noexcept { head_ = tail_; }
@@ -42,9 +45,18 @@ public:
     }
 
 private:
-    // Entries ahead of the one that is popped: first its control block, later what that says of the saved stack.
+    // Entries ahead of the one that is popped: first its control block, later what that says of the saved stack. In a
+    // shorter queue everything is still at hand from its last turn.
     static constexpr std::uint64_t block_ahead = 15;
     static constexpr std::uint64_t stack_ahead = 7;
+
+    [[gnu::always_inline]] void fetch_ahead() const noexcept { // inline: else gcc takes it for a function without effect
+        if (tail_ - head_ <= block_ahead) return;
+        __builtin_prefetch(ring_[(head_ + block_ahead) & (capacity_ - 1)]);
+        auto const* saved = static_cast<char const*>(ring_[(head_ + stack_ahead) & (capacity_ - 1)]->resume_point);
+        __builtin_prefetch(saved);
+        __builtin_prefetch(saved + 64);
+    }
 
     void grow() {
         std::uint64_t const wider = capacity_ ? 2 * capacity_ : 64;
@@ -56,8 +68,8 @@ private:
     }
 
     context** ring_ = nullptr;
-    std::uint64_t capacity_ = 0; // a power of two, or none yet
     std::uint64_t head_ = 0;     // counts pops …
+    std::uint64_t capacity_ = 0; // a power of two, or none yet
     std::uint64_t tail_ = 0;     // … and pushes: never wrapped
 };
 

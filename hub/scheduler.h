@@ -8,6 +8,8 @@
 #include "hub/ready_queue.h"
 #include "hub/waiter.h"
 
+#include <atomic>
+
 namespace coir {
 
 class hub;
@@ -19,9 +21,12 @@ struct scheduler {
     hub* owner;
     int budget; // switches left before the loop gets its turn, so that I/O and timers never starve
 };
-extern constinit thread_local scheduler this_scheduler __attribute__((tls_model("initial-exec")));
+extern COIR_API constinit thread_local scheduler this_scheduler __attribute__((tls_model("initial-exec")));
 
-inline constexpr int switches_between_polls = 64;
+/// Some thread of the process has, or had, a hub: from then on the shim keeps its books. Any thread.
+extern COIR_API constinit std::atomic<bool> hub_was_made;
+
+inline constexpr int switches_between_polls = 640000;
 
 inline context& next_to_run(scheduler& here) noexcept {
     if (here.ready.empty() || --here.budget < 0) return *here.loop;

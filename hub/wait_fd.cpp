@@ -40,8 +40,4 @@ wake_reason hub::wait_any_fd(std::span<interest const> of, deadline until, closi
     return why;
 }
 
-void hub::forget_fd(int fd) noexcept {
-    if (hub* here = existing()) here->loop_->forget(fd);
-}
-
 } // namespace coir

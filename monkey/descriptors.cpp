@@ -1,12 +1,10 @@
 #include "monkey/descriptors.h"
 
 #include "hub/hub.h"
+#include "hub/per_fd.h"
 #include "monkey/kernel.h"
 
-#include <algorithm>
-#include <cstdlib>
 #include <fcntl.h>
-#include <new>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -14,34 +12,13 @@
 namespace coir::monkey {
 namespace {
 
-// Two levels, because numbers can be large and are mostly small. The directory covers every int and costs address
-// space only; chunks are made when first needed and stay.
-constexpr unsigned chunk_bits = 14;
-constexpr unsigned chunk_size = 1u << chunk_bits;
-constinit std::atomic<descriptor*> directory[(1u << 31) / chunk_size];
+constinit per_fd<descriptor> descriptors;
 
-descriptor* find(int fd) noexcept {
-    if (fd < 0) return nullptr;
-    descriptor* const chunk = directory[unsigned(fd) / chunk_size].load(std::memory_order_acquire);
-    return chunk ? &chunk[unsigned(fd) % chunk_size] : nullptr;
-}
-
-// What is said of a number that cannot be described: negative, or no memory for its chunk.
+// What is said of a number that cannot be described: negative, or no memory for its entry.
 descriptor& nowhere(file_kind kind) noexcept {
     static thread_local descriptor entry;
     entry.kind.store(kind, std::memory_order_relaxed);
     return entry;
-}
-
-descriptor* make(int fd) noexcept {
-    if (descriptor* present = find(fd)) return present;
-    auto& slot = directory[unsigned(fd) / chunk_size];
-    // All zero bits are a descriptor of kind unknown, so the pages stay untouched until they are used.
-    auto* fresh = static_cast<descriptor*>(std::calloc(chunk_size, sizeof(descriptor)));
-    if (!fresh) return nullptr;
-    descriptor* present = nullptr;
-    if (!slot.compare_exchange_strong(present, fresh, std::memory_order_acq_rel)) std::free(fresh);
-    return find(fd);
 }
 
 std::int64_t limit_of(int fd, int option) noexcept {
@@ -87,7 +64,7 @@ void fill_in(descriptor& entry, int fd) noexcept {
 
 descriptor& describe(int fd) noexcept {
     if (fd < 0) return nowhere(file_kind::none);
-    descriptor* const entry = make(fd);
+    descriptor* const entry = descriptors.make(fd);
     if (!entry) {
         descriptor& passing = nowhere(file_kind::unknown);
         fill_in(passing, fd);
@@ -102,16 +79,11 @@ descriptor& describe(int fd) noexcept {
 
 void forget(int fd, bool ends) noexcept {
     if (ends) hub::forget_fd(fd);
-    if (descriptor* entry = find(fd)) entry->kind.store(file_kind::unknown, std::memory_order_release);
+    if (descriptor* entry = descriptors.find(fd)) entry->kind.store(file_kind::unknown, std::memory_order_release);
 }
 
 void forget_range(unsigned first, unsigned last) noexcept {
-    for (std::uint64_t fd = first; fd <= last && fd < 1u << 31;) {
-        std::uint64_t const next = (fd / chunk_size + 1) * chunk_size;
-        if (directory[fd / chunk_size].load(std::memory_order_acquire))
-            for (; fd < next && fd <= last; ++fd) forget(int(fd), true);
-        fd = next;
-    }
+    descriptors.for_each(first, last, [](int fd) { forget(fd, true); });
 }
 
 } // namespace coir::monkey
