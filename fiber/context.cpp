@@ -3,6 +3,7 @@
 #include "fiber/context.h"
 
 #include "fiber/switch.h"
+#include "fiber/thread_end.h"
 
 #include <boost/context/detail/fcontext.hpp>
 #include <cassert>
@@ -78,29 +79,40 @@ std::uint64_t next_id() noexcept {
     return ++next;
 }
 
-// Stands for the thread itself, whose stack is not ours. Freed when the thread has ended and no handle is left.
-struct thread_context final : context {
-    thread_context() : context(stack{}, "thread") { state = run_state::running; }
+std::uint64_t number_of_this_thread() noexcept {
+    static constinit std::atomic<std::uint64_t> last{0};
+    if (this_thread.number == 0) this_thread.number = last.fetch_add(1, std::memory_order_relaxed) + 1;
+    return this_thread.number;
+}
+
+// Stands for the thread itself, whose stack is not ours. Freed when the thread has ended and no handle is
+// left.
+struct thread_context final : context, thread_ending {
+    thread_context()
+        : context(stack{}, "thread")
+        , thread_ending{&at_end} {
+        become(run_state::running);
+    }
 
 private:
+    static void at_end(thread_ending& which) noexcept {
+        auto& self = static_cast<thread_context&>(which);
+        if (this_thread.current == &self)
+            self.become(run_state::ended); // it is not, if a fiber called pthread_exit
+        this_thread.current = nullptr;
+        self.release();
+    }
     context& body() noexcept override { std::terminate(); } // never entered: it runs already
     void unreferenced() noexcept override { delete this; }
 };
 
 context& adopt_thread() {
-    struct owner {
-        thread_context* self = new thread_context;
-        ~owner() {
-            self->become(run_state::ended);
-            this_thread.current = nullptr;
-            self->release();
-        }
-    };
     this_thread.error = &errno;
     this_thread.exceptions = reinterpret_cast<exception_globals*>(abi::__cxa_get_globals());
-    thread_local owner of_this_thread;
-    this_thread.current = of_this_thread.self;
-    return *of_this_thread.self;
+    auto& self = *new thread_context;
+    at_thread_end(self);
+    this_thread.current = &self;
+    return self;
 }
 
 } // namespace
@@ -111,12 +123,17 @@ context& context::current() {
 }
 
 void arrive_from_stopped(context& left) noexcept {
-    if (left.ended()) left.release();
-    else if (left.references.load(std::memory_order_acquire) == 0) this_thread.orphan = &left;
+    if (left.ended())
+        left.release();
+    else if (left.references.load(std::memory_order_acquire) == 1)
+        left.abandoned();
 }
 
 context::context(stack where, char const* kind_name) noexcept
-    : thread(&this_thread), place(where), id(next_id()), kind(kind_name) {
+    : thread(number_of_this_thread())
+    , place(where)
+    , id(next_id())
+    , kind(kind_name) {
     sanitizer_stack(sanitizer, where.base, where.size);
 }
 

@@ -50,7 +50,7 @@ struct COIR_API context {
     // First cache line: what a switch and a wake touch.
     void* resume_point = nullptr; // Boost.Context's saved stack pointer; meaningful while it does not run
     std::uint32_t epoch = 0;      // counts its parks: a wake meant for an earlier one is recognised and dropped
-    run_state state = run_state::fresh;
+    std::atomic<run_state> state{run_state::fresh}; // written by its own thread only
     wake_reason reason = wake_reason::ready; // of the last wake
     std::atomic<std::uint32_t> references{1};
     char const* waits_for = nullptr; // for reports, valid while parked: a literal such as "read" …
@@ -59,7 +59,7 @@ struct COIR_API context {
 
     std::exception_ptr pending; // thrown where this context resumes
     context* parent = nullptr;  // who goes on when a raw greenlet ends; a counted reference
-    void const* thread;         // identity of the thread it belongs to
+    std::uint64_t thread;       // number of the thread it belongs to: never used again, unlike a thread's addresses
     stack place;                // empty for the thread itself
     std::uint64_t id;           // never used again in the process
     char const* kind;           // "fiber", "greenlet", "hub", "thread"
@@ -68,7 +68,8 @@ struct COIR_API context {
     context* previous_alive = nullptr;
     sanitizer_state sanitizer;
 
-    bool ended() const noexcept { return state == run_state::ended; }
+    /// Any thread; what the context wrote before it ended is visible then.
+    bool ended() const noexcept { return state.load(std::memory_order_acquire) == run_state::ended; }
     bool on_this_thread() const noexcept;
 
     /// The name it was given, or its kind and number: "fiber-7". Allocates.
@@ -79,7 +80,9 @@ struct COIR_API context {
 
     void retain() noexcept { references.fetch_add(1, std::memory_order_relaxed); }
     void release() noexcept {
-        if (references.fetch_sub(1, std::memory_order_acq_rel) == 1) unreferenced();
+        auto const before = references.fetch_sub(1, std::memory_order_acq_rel);
+        if (before == 1) unreferenced();
+        else if (before == 2 && state.load(std::memory_order_relaxed) == run_state::suspended) [[unlikely]] abandoned();
     }
 
     void rethrow_pending() {
@@ -97,6 +100,7 @@ protected:
 
 private:
     friend struct context_entry;
+    friend void arrive_from_stopped(context& left) noexcept;
 
     /// Runs on the context's own stack, once. Returns who runs next; by then this context is `ended` and holds a
     /// reference to itself, which its successor drops.
@@ -104,6 +108,10 @@ private:
 
     /// The last reference went: ends what can be ended, frees the control block and its stack.
     virtual void unreferenced() noexcept = 0;
+
+    /// One reference is left, and the context is switched away: if it is its own, nobody will ever switch back. Called
+    /// on any thread.
+    virtual void abandoned() noexcept {}
 };
 
 /// Frees a context that was made by placement on its own stack. For unreferenced() of such contexts.

@@ -1,19 +1,16 @@
 #include "fiber/greenlet.h"
 
+#include "fiber/describe.h"
 #include "fiber/switch.h"
 
 #include <cstdio>
 #include <cstdlib>
-#include <cxxabi.h>
 
 namespace coir {
 namespace {
 
-std::string demangled(std::type_info const& type) {
-    if (type == typeid(void)) return "nothing";
-    int status;
-    std::unique_ptr<char, void (*)(void*)> name{abi::__cxa_demangle(type.name(), nullptr, nullptr, &status), std::free};
-    return name ? name.get() : type.name();
+std::string named(std::type_info const& type) {
+    return type == typeid(void) ? "nothing" : demangled(type);
 }
 
 bool is_exit(std::exception_ptr const& error) noexcept {
@@ -26,10 +23,20 @@ bool is_exit(std::exception_ptr const& error) noexcept {
     }
 }
 
-// Hands over what `to` will return from its switch_to, or throw there.
+void report_ignored(std::exception_ptr const& error, std::string const& why) {
+    std::fprintf(stderr, "coir: an exception of %s is ignored, %s: %s\n", context::current().name().c_str(),
+                 why.c_str(), describe(error).c_str());
+}
+
+// Hands over what `to` will return from its switch_to, or throw there. A hub, which has neither, can be
+// resumed so too.
 void deliver(context& to, value& carried, std::exception_ptr error) noexcept {
-    if (error) to.pending = std::move(error);
-    else if (to.inbox) *to.inbox = std::move(carried);
+    if (!error && to.inbox)
+        *to.inbox = std::move(carried);
+    else if (error && to.inbox)
+        to.pending = std::move(error);
+    else if (error)
+        report_ignored(error, to.name() + " cannot take it");
 }
 
 // Switches to `target`, which is fresh or suspended, and returns what the next switch back brings.
@@ -41,10 +48,6 @@ value exchange(context& self, context& target, value carried, std::exception_ptr
     self.become(run_state::suspended);
     switch_context(self, target);
     self.inbox = outer;
-    if (context* orphan = std::exchange(this_thread.orphan, nullptr)) {
-        orphan->retain(); // and let go again: the last handle of a suspended greenlet
-        orphan->release();
-    }
     self.rethrow_pending();
     return received;
 }
@@ -63,16 +66,16 @@ context& heir_of(context const& ended) noexcept {
 } // namespace
 
 bad_value_cast::bad_value_cast(std::type_info const& held, std::type_info const& wanted)
-    : std::logic_error("a switch brought " + demangled(held) + ", not " + demangled(wanted)) {}
+    : std::logic_error("a switch brought " + named(held) + ", not " + named(wanted)) {}
 
 value greenlet::switch_with(value carried, std::exception_ptr error) const {
     context& self = context::current();
     context* target = self_;
     if (!target->on_this_thread())
         throw std::logic_error("greenlet: " + target->name() + " belongs to another thread");
-    if (error && target->state == run_state::fresh) end_unstarted(*target);
-    while (target->ended()) {
-        target = target->parent;
+    for (;; target = target->parent) {
+        if (error && target->state == run_state::fresh) end_unstarted(*target);
+        if (!target->ended()) break;
         if (error && is_exit(error)) error = nullptr;
     }
     if (target == &self) {
@@ -99,6 +102,7 @@ void greenlet::set_parent(greenlet const& parent) const {
 namespace detail {
 
 context& greenlet_context::body() noexcept {
+    retain(); // its own, until it has ended and its heir runs
     value result;
     std::exception_ptr error;
     try {
@@ -108,41 +112,37 @@ context& greenlet_context::body() noexcept {
     } catch (...) {
         error = std::current_exception();
     }
-    retain(); // dropped by the heir, once it runs
     become(run_state::ended);
+    if (dropped_ && error) {
+        report_ignored(std::exchange(error, nullptr), "it was ended because no handle to it was left");
+        result.reset();
+    }
     context& heir = heir_of(*this);
     deliver(heir, result, std::move(error));
     return heir;
 }
 
 void greenlet_context::unreferenced() noexcept {
-    switch (state) {
-    case run_state::fresh:
-    case run_state::ended: {
-        context* const above = parent;
-        destroy();
-        if (above) above->release();
-        return;
-    }
-    case run_state::suspended:
-        if (on_this_thread()) {
-            // It ends as if killed, here and now, and comes back to whoever dropped it.
-            context& self = context::current();
-            retain();
-            self.retain();
-            std::exchange(parent, &self)->release();
-            value nothing;
-            value* const outer = std::exchange(self.inbox, &nothing);
-            pending = std::make_exception_ptr(fiber_exit{});
-            self.become(run_state::suspended);
-            switch_context(self, *this);
-            self.inbox = outer;
-            release();
-        }
-        return;
-    default: // it runs, or the hub will resume it: then arrive_from finds it unreferenced when it is switched away
-        return;
-    }
+    context* const above = parent;
+    destroy();
+    if (above) above->release();
+}
+
+// Ends as if killed, here and now, and comes back to whoever dropped it.
+void greenlet_context::abandoned() noexcept {
+    if (!on_this_thread() || dropped_) return;
+    dropped_ = true;
+    context& self = context::current();
+    retain();
+    self.retain();
+    std::exchange(parent, &self)->release();
+    value nothing;
+    value* const outer = std::exchange(self.inbox, &nothing);
+    pending = std::make_exception_ptr(fiber_exit{});
+    self.become(run_state::suspended);
+    switch_context(self, *this);
+    self.inbox = outer;
+    release();
 }
 
 } // namespace detail

@@ -1,9 +1,10 @@
 // The raw primitive, as in Python's greenlet: a stack of its own that is switched to and from by hand, carrying values
 // both ways. No scheduler is involved; fibers (hub/fiber.h) are built beside it and can be mixed with it.
 //
-// A greenlet is a counted handle. It may be copied and dropped on any thread, but switched to only on the thread that
-// made it. When the last handle to one that is switched away goes on its own thread, fiber_exit is thrown into it, so
-// that its destructors run; one that is dropped on another thread stays as it is.
+// A greenlet is a counted handle. It may be copied and dropped on any thread, but switched to only on the
+// thread that made it. When the last handle to one that is switched away goes on its own thread, fiber_exit
+// is thrown into it, so that its destructors run; one that is dropped on another thread, or that has a handle
+// to itself on its own stack, stays as it is.
 #pragma once
 
 #include "fiber/context.h"
@@ -29,8 +30,11 @@ struct COIR_API greenlet_context : context {
 private:
     context& body() noexcept final;
     void unreferenced() noexcept final;
-    virtual value call(value first) = 0;       // runs the function, then destroys it
-    virtual void destroy() noexcept = 0;       // the control block and its stack
+    virtual value call(value first) = 0; // runs the function, then destroys it
+    virtual void destroy() noexcept = 0; // the control block and its stack
+    void abandoned() noexcept final;
+
+    bool dropped_ = false; // it was ended because no handle was left
 };
 
 template <class F>
@@ -119,7 +123,10 @@ public:
     }
 
     /// Who goes on when this one ends; empty for a thread's own.
-    greenlet parent() const noexcept { return greenlet(self_->parent); }
+    greenlet parent() const& noexcept { return greenlet(self_->parent); }
+    /// In `greenlet::current().parent().switch_to(x)` the first temporary would live on the greenlet's own
+    /// stack as long as it is switched away, and keep it from being dropped.
+    greenlet parent() && noexcept { return greenlet(std::exchange(*this, greenlet()).self_->parent); }
 
     /// Throws std::invalid_argument if that would make a circle or `parent` belongs to another thread.
     void set_parent(greenlet const& parent) const;

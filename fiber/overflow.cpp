@@ -5,11 +5,13 @@
 #include "fiber/overflow.h"
 
 #include "fiber/switch.h"
+#include "fiber/thread_end.h"
 
 #include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <mutex>
+#include <new>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -43,6 +45,7 @@ void on_fault(int signal, siginfo_t* info, void* machine_context) {
     }
     if (previous.sa_flags & SA_SIGINFO) return previous.sa_sigaction(signal, info, machine_context);
     if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) return previous.sa_handler(signal);
+    if (previous.sa_handler == SIG_IGN && info->si_code <= 0) return;
     std::signal(signal, SIG_DFL);
     if (info->si_code <= 0) raise(signal); // sent, not faulted: it would not come again by itself
 }
@@ -56,11 +59,12 @@ void install_handler() noexcept {
 }
 
 // The alternate stack of a thread that had none; goes with the thread.
-struct alternate_stack {
+struct alternate_stack : thread_ending {
     static constexpr std::size_t size = 64 * 1024;
     void* memory = MAP_FAILED;
 
-    alternate_stack() noexcept {
+    alternate_stack() noexcept
+        : thread_ending{[](thread_ending& self) noexcept { delete static_cast<alternate_stack*>(&self); }} {
         stack_t present;
         if (sigaltstack(nullptr, &present) != 0 || !(present.ss_flags & SS_DISABLE)) return;
         memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -88,7 +92,7 @@ struct alternate_stack {
 void report_overflows_on_this_thread() noexcept {
     static std::once_flag once;
     std::call_once(once, install_handler);
-    thread_local alternate_stack of_this_thread;
+    if (auto* own = new (std::nothrow) alternate_stack) at_thread_end(*own);
 }
 
 } // namespace coir

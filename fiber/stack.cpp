@@ -6,6 +6,7 @@
 
 #include "fiber/overflow.h"
 #include "fiber/sanitizer.h"
+#include "fiber/thread_end.h"
 
 #include <algorithm>
 #include <array>
@@ -15,7 +16,9 @@
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <mutex>
+#include <new>
 #include <string>
 #include <sys/mman.h>
 #include <system_error>
@@ -134,12 +137,13 @@ struct warm_stacks {
     std::size_t low_water = 0; // the fewest that were idle at once since the last trim: nobody needed these
 };
 
-struct thread_cache {
+struct thread_cache : thread_ending {
     std::array<warm_stacks, class_count> classes;
 
-    ~thread_cache() {
-        for (std::size_t i = 0; i < class_count; ++i) retire(i, classes[i].idle.size());
-    }
+    thread_cache() noexcept
+        : thread_ending{&at_end} {}
+
+    static void at_end(thread_ending& which) noexcept;
 
     void retire(std::size_t index, std::size_t coldest) noexcept {
         auto& idle = classes[index].idle;
@@ -149,17 +153,18 @@ struct thread_cache {
     }
 };
 
-// Null on threads that never acquired a stack, and again while a thread ends; the owner frees it at thread exit.
+// Null on threads that never acquired a stack, and again when a thread ends.
 constinit thread_local thread_cache* cache = nullptr;
 
-thread_cache& make_cache() {
-    struct owner {
-        thread_cache kept;
-        ~owner() { cache = nullptr; }
-    };
-    thread_local owner of_this_thread;
-    cache = &of_this_thread.kept;
-    return *cache;
+void thread_cache::at_end(thread_ending& which) noexcept {
+    std::unique_ptr<thread_cache> const self{static_cast<thread_cache*>(&which)};
+    cache = nullptr;
+    for (std::size_t i = 0; i < class_count; ++i) self->retire(i, self->classes[i].idle.size());
+}
+
+void make_cache() {
+    cache = new thread_cache;
+    at_thread_end(*cache);
 }
 
 std::size_t parse_size(char const* text) {
@@ -208,8 +213,11 @@ stack acquire_stack(std::size_t size) {
 void release_stack(stack unused) noexcept {
     unpoison_stack(unused.base, unused.size);
     std::size_t const index = class_of(unused.size);
-    if (cache) cache->classes[index].idle.push_back(unused.base);
-    else stack_pool::instance().retire(index, &unused.base, &unused.base + 1);
+    if (cache) try {
+            return cache->classes[index].idle.push_back(unused.base);
+        } catch (std::bad_alloc const&) { // then it goes where room was reserved for it when it was made
+        }
+    stack_pool::instance().retire(index, &unused.base, &unused.base + 1);
 }
 
 bool trim_stacks() noexcept {
@@ -226,10 +234,15 @@ bool trim_stacks() noexcept {
 
 stack_guard guard_in_use() noexcept { return guard_kind.load(std::memory_order_relaxed); }
 
-std::byte* place_on_top(stack where, std::size_t bytes) noexcept {
+std::byte* place_on_top(stack where, std::size_t bytes) {
     constexpr std::size_t steps = 48, step = 64;
     auto const slot = reinterpret_cast<std::uintptr_t>(where.base) / stack_guard_size;
-    return where.top() - slot % steps * step - (bytes + step - 1) / step * step;
+    std::size_t const below_top = slot % steps * step + (bytes + step - 1) / step * step;
+    if (below_top > where.size / 2)
+        fail(EINVAL, "a function with " + std::to_string(bytes) +
+                         " bytes of captures and arguments on a stack of " + std::to_string(where.size) +
+                         " bytes: it may take half");
+    return where.top() - below_top;
 }
 
 } // namespace coir

@@ -54,8 +54,9 @@ enum class stack_guard : std::uint8_t {
 };
 COIR_API stack_guard guard_in_use() noexcept;
 
-/// Sixteen-byte-aligned place for `bytes` at the top of a stack, below an offset that differs from stack to stack:
-/// equal offsets would make the hot lines of all fibers fight for the same cache sets.
-COIR_API std::byte* place_on_top(stack where, std::size_t bytes) noexcept;
+/// A place for `bytes`, aligned to 64, at the top of a stack, below an offset that differs from stack to stack: equal
+/// offsets would make the hot lines of all fibers fight for the same cache sets.
+/// Throws std::system_error(EINVAL) if that would leave less than half of the stack.
+COIR_API std::byte* place_on_top(stack where, std::size_t bytes);
 
 } // namespace coir

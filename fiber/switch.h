@@ -30,28 +30,29 @@ struct thread_state {
     context* current;
     int* error;
     exception_globals* exceptions;
-    context* orphan; // a raw greenlet that was switched away from and that no handle refers to any more
+    std::uint64_t number; // 0 until the thread's first context is made
 };
 extern constinit thread_local thread_state this_thread __attribute__((tls_model("initial-exec")));
 
 inline void context::become([[maybe_unused]] run_state next) noexcept {
     using enum run_state;
     [[maybe_unused]] auto const allowed = [&] {
-        switch (state) {
+        switch (state.load(std::memory_order_relaxed)) {
         case fresh: return next == ready || next == running || next == ended;
         case ready: return next == running;
         case running: return next == ready || next == parked || next == suspended || next == ended;
         case parked: return next == ready;
-        case suspended: return next == running;
+        case suspended: return next == running || next == ended; // ended: a hub with its thread
         case ended: return false;
         }
         return false;
     };
     assert(allowed());
-    state = next;
+    state.store(next, std::memory_order_release);
 }
 
-// The one that left is suspended or ended. If ended, it loses the reference that kept its stack until now.
+// The one that left is suspended or ended. If ended, it loses the reference that kept its stack until now; if no handle
+// to it went along, it is ended from here.
 void arrive_from_stopped(context& left) noexcept;
 
 // Notes where the one that just left can be resumed.
@@ -59,7 +60,7 @@ inline void arrive_from(jump_result came) noexcept {
     auto& left = *static_cast<context*>(came.data);
     sanitizer_arrive(left.sanitizer, this_thread.current->sanitizer);
     left.resume_point = came.left_at;
-    if (left.state >= run_state::suspended) [[unlikely]] arrive_from_stopped(left);
+    if (left.state.load(std::memory_order_relaxed) >= run_state::suspended) [[unlikely]] arrive_from_stopped(left);
 }
 
 /// Runs `to` until someone switches back to `from`, which must be the running context and have left the state
@@ -76,6 +77,6 @@ inline void switch_context(context& from, context& to) noexcept {
     *thread.exceptions = exceptions;
 }
 
-inline bool context::on_this_thread() const noexcept { return thread == &this_thread; }
+inline bool context::on_this_thread() const noexcept { return thread == this_thread.number; }
 
 } // namespace coir

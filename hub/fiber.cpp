@@ -1,31 +1,12 @@
 #include "hub/fiber.h"
 
+#include "fiber/describe.h"
 #include "hub/hub.h"
 #include "hub/scheduler.h"
 
 #include <cstdio>
-#include <cstdlib>
-#include <cxxabi.h>
-#include <typeinfo>
 
 namespace coir {
-namespace {
-
-std::string describe(std::exception_ptr const& error) {
-    try {
-        std::rethrow_exception(error);
-    } catch (std::exception const& thrown) {
-        int status;
-        std::unique_ptr<char, void (*)(void*)> type{
-            abi::__cxa_demangle(typeid(thrown).name(), nullptr, nullptr, &status), std::free};
-        return std::string(type ? type.get() : typeid(thrown).name()) + ": " + thrown.what();
-    } catch (...) {
-        return "an exception that is no std::exception";
-    }
-}
-
-} // namespace
-
 namespace detail {
 
 void start(task& fresh, spawn_options&& options) {

@@ -10,6 +10,7 @@
 #include "hub/deadline.h"
 #include "hub/waiter.h"
 
+#include <atomic>
 #include <concepts>
 #include <cstddef>
 #include <functional>
@@ -39,7 +40,7 @@ namespace detail {
 struct COIR_API task : context {
     wait_queue joiners;
     std::exception_ptr error; // what it ended with
-    bool error_seen = false;  // someone asked: then it is theirs to report
+    std::atomic<bool> error_seen{false}; // someone asked: then it is theirs to report
     bool returned = false;    // it has a result; an ended one that has neither was ended by fiber_exit
 
     explicit task(stack where) : context(where, "fiber") { retain(); }
@@ -138,8 +139,9 @@ public:
     bool successful() const noexcept { return ready() && !task_->error; }
     /// What it ended with; null if it returned or has not ended.
     std::exception_ptr exception() const noexcept {
-        task_->error_seen = true;
-        return ready() ? task_->error : nullptr;
+        if (!ready()) return nullptr;
+        task_->error_seen.store(true, std::memory_order_relaxed);
+        return task_->error;
     }
 
     /// The name it was given, or "fiber-7". Allocates.

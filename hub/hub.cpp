@@ -9,6 +9,7 @@
 #include <cassert>
 #include <mutex>
 #include <pthread.h>
+#include <sched.h>
 
 namespace coir {
 
@@ -26,29 +27,20 @@ constexpr std::int64_t trim_interval = 1'000'000'000; // ns
 
 } // namespace
 
-// Makes the hub end with its thread.
-struct hub::thread_owner {
-    hub* made = nullptr;
-    ~thread_owner() {
-        delete made;
-        this_scheduler.ready.release_memory();
-        this_scheduler = {};
-    }
-};
-
 hub& hub::current() {
     if (!this_scheduler.owner) [[unlikely]] {
         context::current(); // the thread's own context outlives the hub
         stack const place = acquire_stack(hub_stack_size); // and so does the thread's cache of stacks
-        thread_local thread_owner owner;
+        hub* made;
         try {
-            owner.made = new hub(place);
+            made = new hub(place);
         } catch (...) {
             release_stack(place);
             throw;
         }
-        this_scheduler.owner = owner.made;
-        this_scheduler.loop = owner.made;
+        at_thread_end(*made);
+        this_scheduler.owner = made;
+        this_scheduler.loop = made;
         hub_was_made.store(true, std::memory_order_relaxed);
     }
     return *this_scheduler.owner;
@@ -59,8 +51,8 @@ hub* hub::existing() noexcept { return this_scheduler.owner; }
 bool hub::in_fiber() noexcept { return this_scheduler.owner && this_thread.current != this_scheduler.loop; }
 
 hub::hub(stack where)
-    : context(where, "hub"), registration_(*this), loop_(std::make_unique<loop>(registration_.bit())),
-      trim_([](timer& due) noexcept {
+    : context(where, "hub"), thread_ending{&close}, registration_(std::in_place, *this),
+      loop_(std::make_unique<loop>(registration_->bit())), trim_([](timer& due) noexcept {
           if (trim_stacks()) hub::current().timers_.set(due, steady_now() + trim_interval);
       }),
       thread_(context::current()) {
@@ -71,14 +63,24 @@ hub::hub(stack where)
     std::call_once(once, [] { pthread_atfork(nullptr, nullptr, after_fork_in_child); });
 }
 
-hub::~hub() {
+// Runs when the thread ends. Handles may go on referring to the control block.
+void hub::close(thread_ending& which) noexcept {
+    hub& self = static_cast<hub&>(which);
     // Posts that are still expected come from threads that use memory of fibers of this hub.
-    while (expected_posts_ > 0) {
-        loop_->run(true, timer_heap::none);
-        run_posted();
+    while (self.expected_posts_ > 0) {
+        self.loop_->run(true, timer_heap::none);
+        self.run_posted();
     }
-    thread_.release();
-    release_stack(place);
+    self.registration_.reset(); // nobody posts from here on …
+    while (self.posting_.load(std::memory_order_acquire) > 0) sched_yield(); // … but some are about to leave post()
+    self.run_posted();
+    self.loop_.reset();
+    this_scheduler.ready.release_memory();
+    this_scheduler = {};
+    release_stack(self.place);
+    std::exchange(self.parent, nullptr)->release();
+    self.become(run_state::ended);
+    self.release();
 }
 
 // Each turn: what other threads posted, one look at the descriptors if it is time for it, the timers, and then the
@@ -124,10 +126,12 @@ void hub::break_deadlock() {
 }
 
 void hub::post(posted& what) noexcept {
+    posting_.fetch_add(1, std::memory_order_relaxed); // once `what` ran, only this keeps the hub
     posted* newest = mailbox_.load(std::memory_order_relaxed);
     do what.next = newest;
     while (!mailbox_.compare_exchange_weak(newest, &what, std::memory_order_release, std::memory_order_relaxed));
     if (!newest) loop_->interrupt(); // a mailbox that was not empty has been announced already
+    posting_.fetch_sub(1, std::memory_order_release);
 }
 
 void hub::run_posted() noexcept {
@@ -163,8 +167,9 @@ void hub::strike(context& ended) noexcept {
 std::string hub::report() const {
     std::string lines;
     auto const line = [&](context const& one) {
-        static constexpr char const* states[] = {"not started", "ready", "running", "parked", "switched away", "ended"};
-        lines += "  " + one.name() + ": " + states[std::size_t(one.state)];
+        static constexpr char const* states[] = {"not started", "ready",         "running",
+                                                 "parked",      "switched away", "ended"};
+        lines += "  " + one.name() + ": " + states[std::size_t(one.state.load())];
         if (one.state == run_state::parked && one.waits_for) {
             lines += std::string(", waits for ") + one.waits_for;
             if (one.waits_on >= 0) lines += " " + std::to_string(one.waits_on);
@@ -189,7 +194,7 @@ void hub::after_fork() {
     timers_.clear();
     mailbox_.store(nullptr, std::memory_order_relaxed);
     expected_posts_ = 0;
-    loop_ = std::make_unique<loop>(registration_.bit());
+    loop_ = std::make_unique<loop>(registration_->bit());
     for (context* each = first_alive_; each;) {
         context* const next = each->next_alive;
         if (each != this_thread.current) strike(*each);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "fiber/context.h"
+#include "fiber/thread_end.h"
 #include "hub/deadline.h"
 #include "hub/loop.h"
 #include "hub/timer.h"
@@ -14,6 +15,7 @@
 #include <concepts>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -36,7 +38,7 @@ struct posted {
     posted* next = nullptr;
 };
 
-class COIR_API hub final : private context {
+class COIR_API hub final : private context, private thread_ending {
 public:
     static constexpr direction readable = direction::read;
     static constexpr direction writable = direction::write;
@@ -112,12 +114,11 @@ public:
     void expected_post_came() noexcept { --expected_posts_; }
 
 private:
-    struct thread_owner;
     explicit hub(stack where);
-    ~hub() override;
+    static void close(thread_ending& which) noexcept;
 
     context& body() noexcept override; // the loop
-    void unreferenced() noexcept override {}
+    void unreferenced() noexcept override { delete this; }
     void round();
     void run_posted() noexcept;
     bool stuck() const noexcept;
@@ -125,12 +126,13 @@ private:
     void after_fork();
     static void after_fork_in_child() noexcept;
 
-    hub_registration registration_;
+    std::optional<hub_registration> registration_; // until the thread ends
     std::unique_ptr<loop> loop_;
     timer_heap timers_;
     timer trim_; // once a second while stacks lie idle
     std::int64_t last_poll_ = 0;
     std::atomic<posted*> mailbox_{nullptr}; // newest first
+    std::atomic<int> posting_{0};           // calls of post() under way
     std::size_t expected_posts_ = 0;
     std::size_t alive_ = 0;
     context* first_alive_ = nullptr;

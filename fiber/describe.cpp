@@ -1,0 +1,26 @@
+#include "fiber/describe.h"
+
+#include <cstdlib>
+#include <cxxabi.h>
+#include <memory>
+
+namespace coir {
+
+std::string demangled(std::type_info const& type) {
+    int status;
+    std::unique_ptr<char, void (*)(void*)> name{abi::__cxa_demangle(type.name(), nullptr, nullptr, &status),
+                                                std::free};
+    return name ? name.get() : type.name();
+}
+
+std::string describe(std::exception_ptr const& error) {
+    try {
+        std::rethrow_exception(error);
+    } catch (std::exception const& thrown) {
+        return demangled(typeid(thrown)) + ": " + thrown.what();
+    } catch (...) {
+        return "an exception that is no std::exception";
+    }
+}
+
+} // namespace coir
