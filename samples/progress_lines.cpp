@@ -12,9 +12,8 @@ using namespace std::chrono_literals;
 
 constexpr auto redraw_interval = 100ms;
 
-// Rows of the terminal that stdout is, 0 if it is none.
+// Asked each time: a window changes its size.
 std::size_t rows() noexcept {
-    if (!::isatty(STDOUT_FILENO)) return 0;
     winsize size{};
     if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_row == 0) return 24;
     return size.ws_row;
@@ -29,22 +28,24 @@ void write(std::FILE* to, std::string const& text) {
 
 } // namespace
 
+progress_lines::progress_lines()
+    : on_terminal_(::isatty(STDOUT_FILENO)) {}
+
 void progress_lines::started(std::size_t number, std::string const& name) {
     under_way_[number].name = name;
-    if (rows()) write(stdout, erase() + draw());
+    if (on_terminal_) redraw();
 }
 
 void progress_lines::grew(std::size_t number, std::uint64_t bytes, std::uint64_t total) {
     entry& one = under_way_[number];
     one.bytes = bytes;
     one.total = total;
-    if (rows() && std::chrono::steady_clock::now() - drawn_at_ >= redraw_interval)
-        write(stdout, erase() + draw());
+    if (on_terminal_ && std::chrono::steady_clock::now() - drawn_at_ >= redraw_interval) redraw();
 }
 
 void progress_lines::finished(std::size_t number, std::string const& line) {
     under_way_.erase(number);
-    write(stdout, erase() + line + "\n" + draw());
+    redraw(line + "\n");
 }
 
 void progress_lines::failed(std::size_t number, std::string const& line) {
@@ -54,14 +55,21 @@ void progress_lines::failed(std::size_t number, std::string const& line) {
     write(stdout, draw());
 }
 
+void progress_lines::redraw(std::string const& above) {
+    std::string text = erase();
+    text += above;
+    text += draw();
+    write(stdout, text);
+}
+
 std::string progress_lines::erase() {
     std::size_t const lines = std::exchange(drawn_, 0);
     return lines ? fmt::format("\033[{}A\033[J", lines) : "";
 }
 
 std::string progress_lines::draw() {
+    if (!on_terminal_ || under_way_.empty()) return "";
     std::size_t const room = rows();
-    if (!room || under_way_.empty()) return "";
     drawn_at_ = std::chrono::steady_clock::now();
     std::string text = "\033[?7l"; // a long line is cut off, not wrapped: it must stay one line
     for (auto const& [number, one] : under_way_) {

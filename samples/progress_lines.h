@@ -14,6 +14,8 @@
 
 class progress_lines {
 public:
+    progress_lines();
+
     /// Files are told apart by their number, which is also the order of their lines.
     void started(std::size_t number, std::string const& name);
     /// `total` is 0 while it is not known. Both in bytes.
@@ -29,9 +31,11 @@ private:
         std::uint64_t total = 0;
     };
 
+    void redraw(std::string const& above = "");
     std::string erase();
     std::string draw();
 
+    bool const on_terminal_;
     std::map<std::size_t, entry> under_way_;
     std::size_t drawn_ = 0; // lines at the foot of the screen that are ours to overwrite
     std::chrono::steady_clock::time_point drawn_at_;

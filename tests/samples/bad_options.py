@@ -1,0 +1,26 @@
+#!/usr/bin/python3
+"""Bad options: usage on stderr, nothing on stdout, exit status 2. --help is none."""
+from harness import check, run
+
+for program, *options in [
+    ["downloader"],
+    ["downloader", "--nonsense", "http://127.0.0.1/x"],
+    ["downloader", "--jobs", "0", "http://127.0.0.1/x"],
+    ["downloader", "--jobs", "-3", "http://127.0.0.1/x"],
+    ["downloader", "--jobs", "many", "http://127.0.0.1/x"],
+    ["downloader", "--timeout", "0", "http://127.0.0.1/x"],
+    ["downloader", "http://127.0.0.1/x", "--dir"],
+    ["echo_server", "--port", "70000"],
+    ["echo_server", "surplus"],
+    ["echo_client", "--connections", "0"],
+    ["echo_client", "--size", "70000"],
+    ["echo_client", "--messages", "x"],
+]:
+    status, out, err = run(program, *options)
+    asked = f"{program} {' '.join(options)}"
+    check(status == 2, f"{asked}: exit status {status}")
+    check("Usage: " in err and out == "", f"{asked}: stdout {out!r}, stderr {err!r}")
+
+for program in "downloader", "echo_server", "echo_client":
+    status, out, err = run(program, "--help")
+    check(status == 0 and "Usage: " in out and err == "", f"{program} --help: {status}, {out!r}, {err!r}")
