@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <fcntl.h>
 #include <span>
 #include <unistd.h>
 #include <vector>
@@ -144,9 +145,15 @@ private:
 long select_until(int count, fd_set* read, fd_set* write, fd_set* except, deadline until, sigset_t const* mask) {
     if (count < 0) return -EINVAL;
     fd_sets sets{count, read, write, except};
-    std::vector<pollfd> const as_poll = sets.as_poll();
-    long const found = look_and_wait(
-        until, [&] { return sets.look(mask); }, [&](deadline limit) { return wait_for_any(as_poll, limit); });
+    std::vector<pollfd> as_poll = sets.as_poll();
+    auto const wait = [&](deadline limit) {
+        wake_reason const why = wait_for_any(as_poll, limit);
+        // The kernel overlooks bits above the highest number that the process ever used (fs/select.c, max_select_fd).
+        if (why == wake_reason::closed)
+            std::erase_if(as_poll, [](pollfd const& one) { return kernel(SYS_fcntl, one.fd, F_GETFD, 0) < 0; });
+        return why;
+    };
+    long const found = look_and_wait(until, [&] { return sets.look(mask); }, wait);
     if (found >= 0) sets.give_back();
     return found;
 }
