@@ -212,17 +212,14 @@ private:
     }
 
     bool answer(request const& asked) {
-        coir::deadline const first_byte = milliseconds(asked.delay);
+        coir::sleep(milliseconds(asked.delay));
         if (asked.in("/missing/")) {
-            coir::sleep(first_byte);
             peer_.write_all(head_of("404 Not Found", 0, asked.keep_alive, ""), patience());
             return asked.keep_alive;
         }
-        std::string more = fmt::format("Content-Type: application/octet-stream\r\nX-Checksum: {}\r\n",
-                                       checksum(content(asked.name, asked.size)));
-        more = head_of("200 OK", asked.size, asked.keep_alive, more);
-        coir::sleep(first_byte);
-        peer_.write_all(more, patience());
+        std::string const more = fmt::format("Content-Type: application/octet-stream\r\nX-Checksum: {}\r\n",
+                                             checksum(content(asked.name, asked.size)));
+        peer_.write_all(head_of("200 OK", asked.size, asked.keep_alive, more), patience());
         if (asked.head_only) return asked.keep_alive;
         bool const half = asked.in("/half/");
         content file(asked.name, half ? asked.size / 2 : asked.size);
@@ -231,11 +228,11 @@ private:
     }
 
     // A close() while unread input lies here would reset the connection, and the answer might be lost with
-    // it.
+    // it. A client that goes on sending is not heard to the end.
     void finish() {
         peer_.shutdown_write();
         coir::deadline const until = 1s;
-        while (peer_.read_some(buffer_, until) > 0) {
+        for (int left = 256; left > 0 && peer_.read_some(buffer_, until) > 0; --left) {
         }
     }
 
