@@ -194,6 +194,7 @@ void hub::after_fork() {
     timers_.clear();
     mailbox_.store(nullptr, std::memory_order_relaxed);
     expected_posts_ = 0;
+    loop_.reset(); // its descriptors first: there may be no others left
     loop_ = std::make_unique<loop>(registration_->bit());
     for (context* each = first_alive_; each;) {
         context* const next = each->next_alive;

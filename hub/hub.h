@@ -112,8 +112,11 @@ public:
     /// Something that is under way elsewhere will post to this hub: it may wait for ever without being stuck.
     void expect_post() noexcept { ++expected_posts_; }
     void expected_post_came() noexcept { --expected_posts_; }
+    bool expects_post() const noexcept { return expected_posts_ > 0; }
 
 private:
+    struct watch;
+
     explicit hub(stack where);
     static void close(thread_ending& which) noexcept;
 

@@ -48,12 +48,16 @@ loop::loop(std::uint64_t bit) : bit_(bit), armed_for_(timer_heap::none), slack_(
     if (!ev_) fail("make an event loop (epoll_create1)");
     ev_set_userdata(ev_, this);
     timer_fd_ = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-    if (timer_fd_ < 0) {
+    // libev aborts the process when it finds no descriptor for ev_async: whether there is one is tried here.
+    int const spare = timer_fd_ < 0 ? -1 : eventfd(0, EFD_CLOEXEC);
+    if (spare < 0) {
         int const error = errno;
+        if (timer_fd_ >= 0) close(timer_fd_);
         ev_loop_destroy(ev_);
         errno = error;
-        fail("make an event loop (timerfd_create)");
+        fail("make an event loop (timerfd_create, eventfd)");
     }
+    close(spare);
     own_ = std::make_unique<own_watchers>();
     ev_io_init(&own_->timer,
                [](struct ev_loop* ev, ev_io*, int) {
@@ -69,6 +73,12 @@ loop::loop(std::uint64_t bit) : bit_(bit), armed_for_(timer_heap::none), slack_(
 }
 
 loop::~loop() {
+    // Who still waits is parked for good, or belongs to the parent of a forked child; in neither case may it find its
+    // way back here.
+    for (auto& chunk : chunks_)
+        for (std::size_t i = 0; chunk && i < chunk_size; ++i)
+            for (fd_watch& watch : chunk[i].watches)
+                while (!watch.queue.empty()) watch.queue.pop();
     ev_loop_destroy(ev_);
     close(timer_fd_);
 }
@@ -94,6 +104,7 @@ void loop::find_backend_fd() {
 
 void loop::run(bool may_wait, std::int64_t nearest) {
     drop_closed();
+    may_wait = may_wait && this_scheduler.ready.empty(); // it may have woken someone
     if (may_wait) arm(nearest);
     ev_run(ev_, may_wait ? EVRUN_ONCE : EVRUN_NOWAIT);
 }
@@ -157,10 +168,12 @@ loop::fd_entry& loop::make(int fd) {
     return *find(fd);
 }
 
-void loop::add(fd_waiter& one) {
+bool loop::add(fd_waiter& one) {
+    if (!find(one.fd) && fcntl(one.fd, F_GETFD) < 0) return false; // tables grow with the numbers that are used
     fd_entry& entry = make(one.fd);
     fd_watch& watch = entry.watches[std::size_t(one.way)];
     forget_if_closed(one.fd);
+    if (one.close == closing::unseen) ev_io_stop(ev_, &watch.io); // started for another waiter, on another file perhaps
     if (!ev_is_active(&watch.io)) {
         started_.push_back(&watch);
         entry.record->hubs.fetch_or(bit_, std::memory_order_relaxed);
@@ -169,6 +182,7 @@ void loop::add(fd_waiter& one) {
     }
     watch.queue.push(one);
     ++waiting_;
+    return true;
 }
 
 void loop::remove(fd_waiter& one) noexcept {
@@ -177,11 +191,12 @@ void loop::remove(fd_waiter& one) noexcept {
         --waiting_;
     }
     if (one.close == closing::seen) return;
-    fd_entry& entry = *find(one.fd);
-    fd_watch& watch = entry.watches[std::size_t(one.way)];
+    fd_entry* const entry = find(one.fd);
+    if (!entry) return;
+    fd_watch& watch = entry->watches[std::size_t(one.way)];
     if (!watch.queue.empty() || !ev_is_active(&watch.io)) return;
     ev_io_stop(ev_, &watch.io);
-    if (!ev_is_active(&entry.watches[0].io) && !ev_is_active(&entry.watches[1].io)) unregister(one.fd);
+    if (!ev_is_active(&entry->watches[0].io) && !ev_is_active(&entry->watches[1].io)) unregister(one.fd);
 }
 
 void loop::forget_if_closed(int fd) noexcept {

@@ -49,9 +49,11 @@ public:
     /// Makes a waiting run() return, and the next one not wait. Any thread; async-signal-safe.
     void interrupt() noexcept;
 
-    /// Queues `one` and sees to it that its descriptor is watched; one that is not open wakes it with `closed`.
-    void add(fd_waiter& one);
-    /// After every add: takes `one` out if no event did, and stops the watcher unless it may stay.
+    /// Queues `one` and sees to it that its descriptor is watched. One that is not open wakes it with `closed`, or is
+    /// refused at once: false.
+    bool add(fd_waiter& one);
+    /// After every add, even if a fork came between and this is another loop: takes `one` out if no event did, and stops
+    /// the watcher unless it may stay.
     void remove(fd_waiter& one) noexcept;
     /// The descriptor is about to be closed, or was: wakes all who wait for it and forgets it.
     void forget(int fd) noexcept;

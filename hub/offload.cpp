@@ -131,6 +131,8 @@ void detail::offload(void (*call)(void*), void* argument, char const* what) {
     while (!one.done) {
         one.caller.epoch = self.epoch;
         park(self, what);
+        // In a forked child no worker has it, and the fiber was woken because nothing is left that it could wait for.
+        if (!one.done && !here.expects_post()) self.rethrow_pending();
     }
     errno = one.error;
 }

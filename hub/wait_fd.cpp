@@ -3,7 +3,9 @@
 #include "hub/hub.h"
 #include "hub/scheduler.h"
 
+#include <array>
 #include <memory>
+#include <optional>
 
 namespace coir {
 namespace {
@@ -12,32 +14,35 @@ char const* name_of(direction way) noexcept { return way == direction::read ? "r
 
 } // namespace
 
+// A waiter from add to remove, whatever ends the wait. The loop is asked for anew: the waiter may have become a forked
+// child's meanwhile, which has another.
+struct hub::watch : fd_waiter {
+    bool open;
+    watch(context& waiting, interest const& in, closing how)
+        : fd_waiter(waiting, in.fd, in.way, how), open(in.fd >= 0 && current().loop_->add(*this)) {}
+    ~watch() {
+        if (open) current().loop_->remove(*this);
+    }
+};
+
 wake_reason hub::wait_fd(int fd, direction way, deadline until, closing how) {
-    if (fd < 0) return wake_reason::closed;
-    loop& events = *current().loop_;
+    current();
     context& self = *this_thread.current;
-    fd_waiter one{self, fd, way, how};
-    events.add(one);
-    wake_reason const why = park(self, name_of(way), fd, until);
-    events.remove(one);
-    return why;
+    watch const one{self, {fd, way}, how};
+    return one.open ? park(self, name_of(way), fd, until) : wake_reason::closed;
 }
 
 wake_reason hub::wait_any_fd(std::span<interest const> of, deadline until, closing how) {
     constexpr std::size_t few = 8;
-    loop& events = *current().loop_;
+    current();
     context& self = *this_thread.current;
-    alignas(fd_waiter) std::byte on_stack[few * sizeof(fd_waiter)];
-    std::unique_ptr<std::byte[]> on_heap;
-    if (of.size() > few) on_heap = std::make_unique<std::byte[]>(of.size() * sizeof(fd_waiter));
-    auto* const waiters = reinterpret_cast<fd_waiter*>(on_heap ? on_heap.get() : on_stack);
+    std::array<std::optional<watch>, few> on_stack;
+    std::unique_ptr<std::optional<watch>[]> on_heap;
+    if (of.size() > few) on_heap = std::make_unique<std::optional<watch>[]>(of.size());
+    auto* const watches = on_heap ? on_heap.get() : on_stack.data();
     for (std::size_t i = 0; i < of.size(); ++i)
-        if (of[i].fd < 0) return wake_reason::closed;
-    for (std::size_t i = 0; i < of.size(); ++i)
-        events.add(*new (&waiters[i]) fd_waiter{self, of[i].fd, of[i].way, how});
-    wake_reason const why = park(self, of.empty() ? "a moment" : name_of(of[0].way), of.empty() ? -1 : of[0].fd, until);
-    for (std::size_t i = 0; i < of.size(); ++i) events.remove(waiters[i]);
-    return why;
+        if (!watches[i].emplace(self, of[i], how).open) return wake_reason::closed;
+    return park(self, of.empty() ? "a moment" : name_of(of[0].way), of.empty() ? -1 : of[0].fd, until);
 }
 
 } // namespace coir

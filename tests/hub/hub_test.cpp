@@ -1,0 +1,245 @@
+#include "hub/hub.h"
+
+#include "fiber/greenlet.h"
+#include "hub/fiber.h"
+#include "tests/rerun.h"
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <gtest/gtest.h>
+#include <mutex>
+#include <string>
+#include <sys/resource.h>
+#include <system_error>
+#include <thread>
+#include <unistd.h>
+#include <vector>
+
+using coir::hub;
+using namespace std::chrono_literals;
+
+namespace {
+
+std::string deadlock_of(auto&& action) {
+    try {
+        action();
+    } catch (coir::would_block_forever const& stuck) {
+        return stuck.what();
+    }
+    return "";
+}
+
+bool contains(std::string const& text, std::string const& part) { return text.find(part) != std::string::npos; }
+
+} // namespace
+
+TEST(hub, is_made_on_first_use_and_one_per_thread) {
+    std::thread([] {
+        EXPECT_EQ(hub::existing(), nullptr);
+        EXPECT_FALSE(hub::in_fiber());
+        hub& here = hub::current();
+        EXPECT_EQ(hub::existing(), &here);
+        EXPECT_EQ(&hub::current(), &here);
+        EXPECT_TRUE(hub::in_fiber()) << "the thread itself is a fiber";
+        hub* other = nullptr;
+        std::thread([&] { other = &hub::current(); }).join();
+        EXPECT_NE(other, &here);
+    }).join();
+}
+
+TEST(hub, actions_run_outside_of_any_fiber) {
+    hub& here = hub::current();
+    bool in_fiber = true;
+    here.post([&] { in_fiber = hub::in_fiber(); });
+    coir::sleep(1us);
+    EXPECT_FALSE(in_fiber);
+}
+
+TEST(hub, names_all_who_wait_when_nobody_is_left_to_wake_them) {
+    coir::any_fiber a, b;
+    a = coir::spawn({.name = "hen"}, [&] { b.join(); });
+    b = coir::spawn({.name = "egg"}, [&] { a.join(); });
+    auto const message = deadlock_of([&] { a.join(); });
+    EXPECT_TRUE(contains(message, "hen: parked, waits for the end of fiber " + std::to_string(b.id()))) << message;
+    EXPECT_TRUE(contains(message, "egg: parked, waits for the end of fiber " + std::to_string(a.id()))) << message;
+    EXPECT_TRUE(contains(message, "thread-")) << message;
+    for (int again = 0; again < 3; ++again) {
+        EXPECT_TRUE(contains(deadlock_of([&] { b.join(); }), "hen"));
+        EXPECT_EQ(coir::spawn([] { return coir::sleep(1us), 5; }).get(), 5) << "the hub is usable as before";
+    }
+    EXPECT_EQ(hub::current().alive(), 2u);
+}
+
+TEST(hub, the_threads_own_fiber_gets_out_of_a_greenlet_that_blocks_forever) {
+    coir::any_fiber never;
+    never = coir::spawn([&] { deadlock_of([&] { coir::greenlet::current().parent().switch_to(); }); });
+    coir::greenlet stuck([&] { never.join(); });
+    EXPECT_TRUE(contains(deadlock_of([&] { stuck.switch_to(); }), "this would block forever"));
+    EXPECT_EQ(coir::spawn([] { return 5; }).get(), 5);
+}
+
+TEST(hub, runs_posts_of_other_threads_in_their_order) {
+    hub& here = hub::current();
+    constexpr int each = 2000, threads = 4;
+    std::vector<std::vector<int>> came(threads);
+    int left = each * threads;
+    here.expect_post();
+    std::vector<std::thread> posting;
+    for (int t = 0; t < threads; ++t)
+        posting.emplace_back([&, t] {
+            for (int i = 0; i < each; ++i)
+                here.post([&, t, i] {
+                    came[std::size_t(t)].push_back(i);
+                    if (--left == 0) here.expected_post_came();
+                });
+        });
+    auto waiting = coir::spawn([&] {
+        while (left > 0) coir::sleep(100us);
+    });
+    waiting.get();
+    for (auto& thread : posting) thread.join();
+    for (auto const& order : came) {
+        ASSERT_EQ(order.size(), std::size_t(each));
+        EXPECT_TRUE(std::is_sorted(order.begin(), order.end()));
+    }
+}
+
+TEST(hub, a_post_wakes_a_loop_that_waits_without_end) {
+    hub& here = hub::current();
+    for (int i = 0; i < 200; ++i) {
+        here.expect_post();
+        coir::fiber<void> woken = coir::spawn([] {});
+        woken.join();
+        bool came = false;
+        std::thread poster([&] {
+            here.post([&] {
+                came = true;
+                here.expected_post_came();
+            });
+        });
+        deadlock_of([&] { // nobody waits for anything but the post, after which this is stuck
+            coir::any_fiber self;
+            self = coir::spawn([&] { deadlock_of([&] { coir::greenlet::current().parent().switch_to(); }); });
+            self.join();
+        });
+        EXPECT_TRUE(came);
+        poster.join();
+    }
+}
+
+// A fiber that is always ready must not keep the others from timers, descriptors and posts.
+TEST(hub, a_busy_yielder_starves_nobody) {
+    int ends[2];
+    ASSERT_EQ(pipe(ends), 0);
+    bool stop = false, slept = false, read = false, posted = false;
+    auto busy = coir::spawn([&] {
+        while (!stop) coir::yield();
+    });
+    auto busy_pair = coir::spawn([&] {
+        while (!stop) coir::yield();
+    });
+    auto sleeping = coir::spawn([&] {
+        coir::sleep(1ms);
+        slept = true;
+    });
+    auto reading = coir::spawn([&] {
+        EXPECT_EQ(hub::wait_fd(ends[0], hub::readable), coir::wake_reason::ready);
+        read = true;
+    });
+    hub& here = hub::current();
+    std::thread other([&] {
+        EXPECT_EQ(write(ends[1], "x", 1), 1);
+        here.post([&] { posted = true; });
+    });
+    coir::joinall({sleeping, reading});
+    while (!posted) coir::yield();
+    EXPECT_TRUE(slept && read);
+    stop = true;
+    coir::joinall({busy, busy_pair});
+    other.join();
+    close(ends[0]);
+    close(ends[1]);
+}
+
+TEST(hub, yield_takes_turns) {
+    std::string order;
+    auto const body = [&order](char name) {
+        for (int i = 0; i < 3; ++i) {
+            order += name;
+            coir::yield();
+        }
+    };
+    auto a = coir::spawn(body, 'a'), b = coir::spawn(body, 'b');
+    order += 'm';
+    coir::yield();
+    order += 'm';
+    coir::joinall({a, b});
+    EXPECT_EQ(order, "mabmabab");
+}
+
+TEST(hub, the_thread_itself_yields_and_sleeps_like_any_fiber) {
+    for (int i = 0; i < 1000; ++i) coir::yield();
+    int ran = 0;
+    coir::spawn([&] { ++ran; });
+    coir::yield();
+    EXPECT_EQ(ran, 1);
+}
+
+TEST(hub, report_names_states) {
+    auto sleeping = coir::spawn({.name = "sleeper"}, [] { coir::sleep(1ms); });
+    auto const before = hub::current().report();
+    EXPECT_TRUE(contains(before, "sleeper: ready")) << before;
+    EXPECT_TRUE(contains(before, ": running")) << before;
+    coir::yield();
+    EXPECT_TRUE(contains(hub::current().report(), "sleeper: parked, waits for sleep")) << hub::current().report();
+    sleeping.join();
+    EXPECT_FALSE(contains(hub::current().report(), "sleeper"));
+}
+
+TEST(hub, comes_and_goes_with_threads) {
+    std::atomic<int> sum{0};
+    for (int round = 0; round < 20; ++round) {
+        std::vector<std::thread> threads;
+        for (int t = 0; t < 4; ++t)
+            threads.emplace_back([&] {
+                std::vector<coir::fiber<int>> all;
+                for (int i = 0; i < 10; ++i) all.push_back(coir::spawn([] { return coir::sleep(1us), 1; }));
+                for (auto& each : all) sum += each.get();
+                coir::spawn([] { coir::sleep(1h); }); // still parked when the thread ends
+                coir::yield();
+            });
+        for (auto& each : threads) each.join();
+    }
+    EXPECT_EQ(sum, 800);
+}
+
+// A loop takes three descriptors. Whatever is missing, the error is thrown, and the next attempt works.
+TEST(hub, DISABLED_descriptors_run_out) {
+    int const lowest_free = dup(0);
+    close(lowest_free);
+    for (int have = 0; have < 3; ++have) {
+        std::thread([&] {
+            rlimit before, few;
+            getrlimit(RLIMIT_NOFILE, &before);
+            few = before;
+            few.rlim_cur = rlim_t(lowest_free + have);
+            setrlimit(RLIMIT_NOFILE, &few);
+            for (int again = 0; again < 3; ++again) {
+                try {
+                    hub::current();
+                    ADD_FAILURE() << "made with " << have;
+                } catch (std::system_error const& error) {
+                    EXPECT_EQ(error.code().value(), EMFILE) << error.what();
+                }
+                EXPECT_EQ(hub::existing(), nullptr);
+            }
+            setrlimit(RLIMIT_NOFILE, &before);
+            coir::sleep(1us);
+        }).join();
+    }
+}
+TEST(hub, no_descriptors_for_a_loop_is_an_error_not_the_end) {
+    auto const child = rerun("hub.DISABLED_descriptors_run_out");
+    EXPECT_TRUE(child.passed()) << child.status << child.output << child.error;
+}

@@ -1,0 +1,216 @@
+#include "hub/offload.h"
+
+#include "hub/fiber.h"
+#include "hub/hub.h"
+#include "tests/rerun.h"
+
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <condition_variable>
+#include <csignal>
+#include <gtest/gtest.h>
+#include <memory>
+#include <mutex>
+#include <pthread.h>
+#include <stdexcept>
+#include <string>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+#include <vector>
+
+using namespace std::chrono_literals;
+
+namespace {
+
+// Held closed until open(): what a worker waits at.
+class gate {
+public:
+    void pass() {
+        std::unique_lock lock{mutex_};
+        ++waiting_;
+        changed_.notify_all();
+        changed_.wait(lock, [this] { return open_; });
+    }
+    void open() {
+        std::lock_guard lock{mutex_};
+        open_ = true;
+        changed_.notify_all();
+    }
+    void await(int count) {
+        std::unique_lock lock{mutex_};
+        changed_.wait(lock, [&] { return waiting_ >= count; });
+    }
+
+private:
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    int waiting_ = 0;
+    bool open_ = false;
+};
+
+} // namespace
+
+TEST(offload, results_of_every_kind) {
+    EXPECT_EQ(coir::offload([] { return 42; }), 42);
+    EXPECT_EQ(*coir::offload([] { return std::make_unique<int>(3); }), 3);
+    int ran = 0;
+    coir::offload([&] { ++ran; });
+    EXPECT_EQ(ran, 1);
+    EXPECT_THROW(coir::offload([] { throw std::runtime_error("there"); }), std::runtime_error);
+    EXPECT_THROW(coir::offload([]() -> int { throw 1; }), int);
+}
+
+TEST(offload, runs_elsewhere_without_a_hub_and_others_run_meanwhile) {
+    auto const here = std::this_thread::get_id();
+    gate held;
+    auto waiting = coir::spawn([&] {
+        coir::offload([&] {
+            EXPECT_NE(std::this_thread::get_id(), here);
+            EXPECT_EQ(coir::hub::existing(), nullptr);
+            held.pass();
+        });
+    });
+    auto beside = coir::spawn([&] { held.open(); });
+    coir::joinall({waiting, beside});
+}
+
+TEST(offload, errno_goes_out_and_comes_back) {
+    errno = EBUSY;
+    coir::offload([] {
+        EXPECT_EQ(errno, EBUSY);
+        errno = ENOENT;
+    });
+    EXPECT_EQ(errno, ENOENT);
+}
+
+TEST(offload, workers_block_all_signals) {
+    sigset_t before, mine;
+    pthread_sigmask(SIG_SETMASK, nullptr, &before);
+    coir::offload([] {
+        sigset_t now;
+        pthread_sigmask(SIG_SETMASK, nullptr, &now);
+        for (int signal : {SIGINT, SIGTERM, SIGALRM, SIGCHLD, SIGUSR1}) EXPECT_EQ(sigismember(&now, signal), 1);
+    });
+    pthread_sigmask(SIG_SETMASK, nullptr, &mine);
+    for (int signal = 1; signal < 32; ++signal)
+        EXPECT_EQ(sigismember(&before, signal), sigismember(&mine, signal)) << signal;
+}
+
+// The calls meet at a gate that only opens when as many run as may.
+TEST(offload, DISABLED_three_workers) {
+    ASSERT_EQ(coir::offload_limit(), 3u);
+    gate held;
+    std::atomic<int> running{0}, most{0};
+    std::vector<coir::fiber<int>> all;
+    for (int i = 0; i < 20; ++i)
+        all.push_back(coir::spawn([&, i] {
+            return coir::offload([&, i] {
+                int const now = ++running;
+                for (int seen = most; seen < now && !most.compare_exchange_weak(seen, now);) {}
+                held.pass();
+                --running;
+                return i;
+            });
+        }));
+    coir::yield();
+    held.await(3);
+    held.open();
+    int sum = 0;
+    for (auto& each : all) sum += each.get();
+    EXPECT_EQ(sum, 190);
+    EXPECT_EQ(most, 3);
+}
+TEST(offload, more_calls_than_workers_wait_their_turn) {
+    auto const child = rerun("offload.DISABLED_three_workers", {"COIR_OFFLOAD_THREADS=3"});
+    EXPECT_TRUE(child.passed()) << child.output << child.error;
+}
+
+TEST(offload, DISABLED_bad_limit) {
+    for (int again = 0; again < 2; ++again) try {
+            coir::offload([] {});
+            ADD_FAILURE();
+        } catch (std::system_error const& error) {
+            EXPECT_EQ(error.code().value(), EINVAL);
+            EXPECT_NE(std::string(error.what()).find("COIR_OFFLOAD_THREADS='"), std::string::npos) << error.what();
+        }
+}
+TEST(offload, a_bad_limit_is_quoted) {
+    for (char const* bad : {"", "0", "-1", "1025", "ten", "3 "}) {
+        auto const child = rerun("offload.DISABLED_bad_limit", {std::string("COIR_OFFLOAD_THREADS=") + bad});
+        EXPECT_TRUE(child.passed()) << bad << child.output << child.error;
+    }
+}
+
+TEST(offload, from_several_hubs) {
+    std::vector<std::thread> threads;
+    std::atomic<int> sum{0};
+    for (int t = 0; t < 4; ++t)
+        threads.emplace_back([&] {
+            std::vector<coir::fiber<int>> all;
+            for (int i = 0; i < 100; ++i) all.push_back(coir::spawn([i] { return coir::offload([i] { return i; }); }));
+            for (auto& each : all) sum += each.get();
+        });
+    for (auto& each : threads) each.join();
+    EXPECT_EQ(sum, 4 * 4950);
+}
+
+// The worker has posted the result, but may not have left post() yet when the thread is over.
+TEST(offload, is_the_last_thing_a_thread_does) {
+    for (int i = 0; i < 300; ++i) std::thread([] { EXPECT_EQ(coir::offload([] { return 7; }), 7); }).join();
+}
+
+// The worker writes to the stack of the fiber that waits: the hub stays until that is over.
+TEST(offload, is_still_under_way_when_the_thread_ends) {
+    gate held;
+    std::thread leaving([&] {
+        coir::spawn([&] { coir::offload([&] { held.pass(); }); });
+        coir::yield();
+        held.await(1);
+    });
+    held.await(1);
+    held.open();
+    leaving.join();
+}
+
+// In the child no worker has the call: the fiber that waits for it is told, when nobody else is left.
+TEST(offload, DISABLED_fork_meanwhile) {
+    gate held;
+    auto forking = coir::spawn([&] {
+        held.await(1);
+        pid_t const child = fork();
+        if (child == 0) return; // main is left, and waits for what will never come
+        held.open();
+        int status;
+        EXPECT_EQ(waitpid(child, &status, 0), child);
+        EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 9) << status;
+    });
+    pid_t const parent = getpid();
+    try {
+        coir::offload([&] { held.pass(); });
+        EXPECT_EQ(getpid(), parent);
+    } catch (coir::would_block_forever const&) {
+        EXPECT_NE(getpid(), parent);
+        _exit(9);
+    }
+    forking.get();
+}
+TEST(offload, a_call_of_before_the_fork_does_not_hang_the_child) {
+    auto const child = rerun("offload.DISABLED_fork_meanwhile");
+    EXPECT_TRUE(child.passed()) << child.status << child.output << child.error;
+}
+
+TEST(offload, works_after_a_fork) {
+    EXPECT_EQ(coir::offload([] { return 1; }), 1);
+    pid_t const child = fork();
+    if (child == 0) {
+        int const sum = coir::offload([] { return 2; }) + coir::spawn([] { return coir::offload([] { return 3; }); }).get();
+        _exit(sum);
+    }
+    EXPECT_EQ(coir::offload([] { return 4; }), 4);
+    int status;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status)) << status;
+    EXPECT_EQ(WEXITSTATUS(status), 5);
+}

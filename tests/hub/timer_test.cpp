@@ -1,0 +1,94 @@
+#include "hub/timer.h"
+
+#include <cstdint>
+#include <gtest/gtest.h>
+#include <map>
+#include <memory>
+#include <random>
+#include <vector>
+
+using coir::timer;
+using coir::timer_heap;
+
+namespace {
+
+struct recorder;
+
+struct recorded : timer {
+    recorder& to;
+    int const number;
+    std::int64_t at = 0;
+    recorded(recorder& into, int n) : timer(&fired), to(into), number(n) {}
+    static void fired(timer& due) noexcept;
+};
+
+struct recorder {
+    timer_heap heap;
+    std::vector<int> fired;
+    std::vector<recorded*> set_again; // by the next callback
+};
+
+void recorded::fired(timer& due) noexcept {
+    auto& self = static_cast<recorded&>(due);
+    EXPECT_FALSE(self.set()) << "it has left the heap before it fires";
+    self.to.fired.push_back(self.number);
+    for (recorded* each : self.to.set_again) self.to.heap.set(*each, each->at);
+    self.to.set_again.clear();
+}
+
+} // namespace
+
+// Against a multimap, which keeps equal keys in the order of insertion.
+TEST(timer_heap, does_what_a_sorted_list_does) {
+    recorder all;
+    std::vector<std::unique_ptr<recorded>> timers;
+    for (int i = 0; i < 300; ++i) timers.push_back(std::make_unique<recorded>(all, i));
+    std::multimap<std::int64_t, int> model;
+    std::mt19937 random(7);
+    std::int64_t now = 0;
+    for (int step = 0; step < 200000; ++step) {
+        auto& one = *timers[random() % timers.size()];
+        switch (random() % 8) {
+        default:
+            if (one.set()) {
+                all.heap.cancel(one);
+                auto [each, end] = model.equal_range(one.at);
+                while (each->second != one.number) ASSERT_NE(++each, end);
+                model.erase(each);
+            } else {
+                one.at = now + std::int64_t(random() % 100);
+                all.heap.set(one, one.at);
+                model.emplace(one.at, one.number);
+            }
+            break;
+        case 0:
+            now += std::int64_t(random() % 20);
+            all.fired.clear();
+            all.heap.fire_due(now);
+            std::vector<int> expected;
+            for (auto each = model.begin(); each != model.end() && each->first <= now; each = model.erase(each))
+                expected.push_back(each->second);
+            ASSERT_EQ(all.fired, expected);
+        }
+        ASSERT_EQ(all.heap.size(), model.size());
+        ASSERT_EQ(all.heap.nearest(), model.empty() ? timer_heap::none : model.begin()->first);
+    }
+    all.heap.clear();
+    EXPECT_TRUE(all.heap.empty());
+    for (auto const& each : timers) EXPECT_FALSE(each->set());
+}
+
+TEST(timer_heap, timers_set_by_a_callback_wait_for_the_next_call) {
+    recorder all;
+    recorded a(all, 1), b(all, 2), c(all, 3);
+    all.heap.set(a, 10);
+    all.heap.set(b, 20);
+    c.at = 5;
+    all.set_again = {&c};
+    all.heap.fire_due(30);
+    EXPECT_EQ(all.fired.front(), 1);
+    EXPECT_EQ(std::count(all.fired.begin(), all.fired.end(), 3), 0) << "a chain of them would hold up the loop";
+    EXPECT_EQ(all.heap.nearest(), 5);
+    all.heap.fire_due(30);
+    EXPECT_EQ(all.fired.size(), 3u);
+}
