@@ -56,12 +56,11 @@ struct context_entry {
     static void start(transfer_t came) noexcept {
         context& self = *this_thread.current;
         arrive_from({came.fctx, came.data});
-        *this_thread.error = 0;
-        *this_thread.exceptions = {};
         context& next = self.body();
-        assert(self.ended());
+        assert(self.ended() && this_thread.exceptions->empty());
         next.become(run_state::running);
         this_thread.current = &next;
+        *this_thread.error = next.error;
         sanitizer_leave(self.sanitizer, next.sanitizer, true);
         coir_jump(next.resume_point, &self);
         __builtin_unreachable();
@@ -129,6 +128,12 @@ void arrive_from_stopped(context& left) noexcept {
         left.abandoned();
 }
 
+void switch_from_catch(context& from, context& to) noexcept {
+    exception_globals const own = std::exchange(*this_thread.exceptions, {});
+    switch_context(from, to);
+    *this_thread.exceptions = own;
+}
+
 context::context(stack where, char const* kind_name) noexcept
     : thread(number_of_this_thread())
     , place(where)
@@ -138,6 +143,8 @@ context::context(stack where, char const* kind_name) noexcept
 }
 
 context::~context() { sanitizer_forget(sanitizer); }
+
+void context::throw_pending() { std::rethrow_exception(std::exchange(pending, nullptr)); }
 
 void context::prepare(std::byte* usable_top) noexcept {
     resume_point = make_fcontext(usable_top, std::size_t(usable_top - place.base), context_entry::start);

@@ -52,12 +52,13 @@ struct COIR_API context {
     std::uint32_t epoch = 0;      // counts its parks: a wake meant for an earlier one is recognised and dropped
     std::atomic<run_state> state{run_state::fresh}; // written by its own thread only
     wake_reason reason = wake_reason::ready; // of the last wake
-    std::atomic<std::uint32_t> references{1};
+    int error = 0;                           // its errno while it does not run
     char const* waits_for = nullptr; // for reports, valid while parked: a literal such as "read" …
     std::int64_t waits_on = -1;      // … and the descriptor or number that goes with it, -1 if none
     value* inbox = nullptr;          // while suspended: where greenlet::switch_to leaves what it carries
+    std::exception_ptr pending;      // thrown where this context resumes
 
-    std::exception_ptr pending; // thrown where this context resumes
+    std::atomic<std::uint32_t> references{1};
     context* parent = nullptr;  // who goes on when a raw greenlet ends; a counted reference
     std::uint64_t thread;       // number of the thread it belongs to: never used again, unlike a thread's addresses
     stack place;                // empty for the thread itself
@@ -86,8 +87,9 @@ struct COIR_API context {
     }
 
     void rethrow_pending() {
-        if (pending) [[unlikely]] std::rethrow_exception(std::exchange(pending, nullptr));
+        if (pending) [[unlikely]] throw_pending();
     }
+    [[noreturn]] void throw_pending();
 
 protected:
     /// One reference, the maker's. `where` is empty for the thread itself.

@@ -18,10 +18,13 @@ struct jump_result {
 extern "C" jump_result coir_jump(void* to, void* data) noexcept;
 
 // The head of __cxa_eh_globals (Itanium C++ ABI, "Exception Handling", 2.2.2), which libstdc++ and libc++abi share:
-// what std::uncaught_exceptions() and `throw;` look at. A context owns them as it owns its registers.
+// what std::uncaught_exceptions() and `throw;` look at. A context owns them as it owns its registers. Whoever leaves
+// with any set puts them aside, so that they are empty whenever another context begins or goes on.
 struct exception_globals {
     void* caught;
     unsigned uncaught;
+
+    bool empty() const noexcept { return !caught && !uncaught; }
 };
 
 // One thread's view. Trivially constructible and initial-exec: a read costs one instruction. The addresses of the
@@ -32,7 +35,7 @@ struct thread_state {
     exception_globals* exceptions;
     std::uint64_t number; // 0 until the thread's first context is made
 };
-extern constinit thread_local thread_state this_thread __attribute__((tls_model("initial-exec")));
+extern COIR_API constinit thread_local thread_state this_thread __attribute__((tls_model("initial-exec")));
 
 inline void context::become([[maybe_unused]] run_state next) noexcept {
     using enum run_state;
@@ -63,18 +66,19 @@ inline void arrive_from(jump_result came) noexcept {
     if (left.state.load(std::memory_order_relaxed) >= run_state::suspended) [[unlikely]] arrive_from_stopped(left);
 }
 
+// switch_context for one that leaves inside a catch block, or while its stack is unwound.
+void switch_from_catch(context& from, context& to) noexcept;
+
 /// Runs `to` until someone switches back to `from`, which must be the running context and have left the state
 /// `running` already.
 inline void switch_context(context& from, context& to) noexcept {
     thread_state& thread = this_thread;
-    int const error = *thread.error;
-    exception_globals const exceptions = *thread.exceptions;
+    if (!thread.exceptions->empty()) [[unlikely]] return switch_from_catch(from, to);
+    from.error = std::exchange(*thread.error, to.error);
     to.become(run_state::running);
     thread.current = &to;
     sanitizer_leave(from.sanitizer, to.sanitizer, false);
     arrive_from(coir_jump(to.resume_point, &from));
-    *thread.error = error;
-    *thread.exceptions = exceptions;
 }
 
 inline bool context::on_this_thread() const noexcept { return thread == this_thread.number; }

@@ -86,6 +86,8 @@ inline void report_noise(std::vector<result> const& results, long preempted, int
 /// Runs and prints one row of targets.md. The first side is the limit.
 inline void compare(std::string const& work, std::vector<side> const& sides,
                     std::vector<target> const& targets, options how = {}) {
+    char const* const only = std::getenv("COIR_BENCH"); // rows whose name contains it
+    if (only && work.find(only) == std::string::npos) return;
     std::vector<std::vector<double>> costs(sides.size());
     for (auto const& each : sides) each.run(); // faults pages in, loads code
     long const before = detail::involuntary_switches();
