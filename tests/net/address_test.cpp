@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <gtest/gtest.h>
+#include <ostream>
 #include <string>
 #include <system_error>
 
@@ -20,6 +21,14 @@ struct bad {
     std::string text;
     char const* why;
 };
+
+// For GoogleTest, which would show the bytes, padding and all.
+void PrintTo(good const& row, std::ostream* out) {
+    *out << row.text;
+}
+void PrintTo(bad const& row, std::ostream* out) {
+    *out << row.text;
+}
 
 std::string name_of(testing::TestParamInfo<good> const& info) {
     return "row" + std::to_string(info.index);

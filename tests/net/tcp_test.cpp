@@ -13,6 +13,12 @@
 #include <utility>
 #include <vector>
 
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#else
+#define RUNNING_ON_VALGRIND 0
+#endif
+
 using namespace std::chrono_literals;
 using coir::net::address;
 using coir::net::tcp_listener;
@@ -282,6 +288,8 @@ TEST(tcp, limit_of_descriptors_is_named_and_outlived) {
               "accept on " + listener.local_address().to_string() + limit + "Too many open files");
     EXPECT_EQ(connected.code, EMFILE);
     EXPECT_NE(connected.text.find(limit), std::string::npos) << connected.text;
+    if (RUNNING_ON_VALGRIND)
+        return; // it lets accept4 succeed, and then closes the connection to play the limit
     EXPECT_EQ(listener.accept().peer_address(), client.local_address()); // it has waited in the backlog
 }
 
