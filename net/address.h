@@ -18,7 +18,8 @@ namespace coir::net {
 class COIR_API address {
 public:
     /// None: family() is AF_UNSPEC, to_string() is "nowhere".
-    address() noexcept = default;
+    address() noexcept
+        : v6_{} {}
 
     /// Reads what to_string() writes:
     ///   "127.0.0.1:8001"      IPv4
@@ -61,7 +62,7 @@ private:
     static address parse(std::string_view text);
 
     union {
-        sockaddr_in6 v6_ = {}; // the largest: all of it is zero to begin with, AF_UNSPEC too
+        sockaddr_in6 v6_; // the largest: all of it is zero to begin with, AF_UNSPEC too
         sockaddr_in v4_;
         sockaddr any_;
     };
