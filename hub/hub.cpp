@@ -21,7 +21,7 @@ namespace {
 constexpr std::size_t hub_stack_size = 256 * 1024; // libev and the callbacks of users run on it
 
 // While fibers never stop being ready, I/O is looked at this often. A look is a system call of about a microsecond.
-constexpr std::int64_t poll_interval = 100'000; // ns
+constexpr std::int64_t look_interval = 100'000; // ns
 
 constexpr std::int64_t trim_interval = 1'000'000'000; // ns
 
@@ -96,16 +96,20 @@ context& hub::body() noexcept {
     }
 }
 
+// Fibers that were ready at the last look at the descriptors run before the next one. What a look finds queues behind
+// them anyway, and those that it woke have yet to read what made their descriptors ready: looking again would find the
+// same events with nobody waiting for them.
 void hub::round() {
     scheduler& here = this_scheduler;
     std::int64_t now = steady_now();
-    if (here.ready.empty() || now - last_poll_ >= poll_interval || mailbox_.load(std::memory_order_relaxed)) {
-        run_posted();
+    if (mailbox_.load(std::memory_order_relaxed)) run_posted();
+    if (here.ready.popped() >= looked_at_ && (here.ready.empty() || now - last_look_ >= look_interval)) {
         if (here.ready.empty() && stuck()) return break_deadlock();
         bool const may_wait = here.ready.empty() && timers_.nearest() > now;
         loop_->run(may_wait, timers_.nearest());
         run_posted();
-        last_poll_ = now = steady_now();
+        looked_at_ = here.ready.pushed();
+        last_look_ = now = steady_now();
     }
     timers_.fire_due(now);
     if (!trim_.set() && !here.ready.empty()) timers_.set(trim_, now + trim_interval);

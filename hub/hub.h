@@ -133,7 +133,8 @@ private:
     std::unique_ptr<loop> loop_;
     timer_heap timers_;
     timer trim_; // once a second while stacks lie idle
-    std::int64_t last_poll_ = 0;
+    std::int64_t last_look_ = 0;   // at the descriptors, steady ns
+    std::uint64_t looked_at_ = 0;  // the ready queue's pushed() then
     std::atomic<posted*> mailbox_{nullptr}; // newest first
     std::atomic<int> posting_{0};           // calls of post() under way
     std::size_t expected_posts_ = 0;

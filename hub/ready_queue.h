@@ -18,6 +18,10 @@ public:
     bool empty() const noexcept { return head_ == tail_; }
     std::size_t size() const noexcept { return tail_ - head_; }
 
+    /// How many were ever taken out, and appended: an entry is gone once popped() has come to what pushed() was then.
+    std::uint64_t popped() const noexcept { return head_; }
+    std::uint64_t pushed() const noexcept { return tail_; }
+
     void push(context& ready) {
         if (tail_ - head_ == capacity_) [[unlikely]] grow();
         ring_[tail_++ & (capacity_ - 1)] = &ready;
