@@ -62,7 +62,7 @@ private:
     static address parse(std::string_view text);
 
     union {
-        sockaddr_in6 v6_; // the largest: all of it is zero to begin with, AF_UNSPEC too
+        sockaddr_in6 v6_; // the largest: all of is zero to begin with, AF_UNSPEC too
         sockaddr_in v4_;
         sockaddr any_;
     };

@@ -88,7 +88,8 @@ tcp_listener::tcp_listener(address const& where, int backlog)
     socket_.set_option(SOL_SOCKET, SO_REUSEADDR, 1, "set SO_REUSEADDR on");
     if (::bind(socket_.native(), where.native(), where.native_size()) < 0) socket_.fail(listening, errno);
     if (::listen(socket_.native(), backlog) < 0) socket_.fail(listening, errno);
-    socket_ = socket(socket_.release(), socket_.local_address());
+    address const bound = socket_.local_address();
+    socket_ = socket(socket_.release(), bound); // from now on messages name the port that the kernel chose
 }
 
 tcp_stream tcp_listener::accept(deadline until) {

@@ -91,11 +91,17 @@ TEST(socket, waits_before_it_reads_from_a_drained_stream) {
 TEST(socket, reads_what_came_before_a_deadline_that_has_passed) {
     auto [near, far] = connected();
     std::array<char, 4> buffer;
-    for (int round = 0; round < 3; ++round) { // from the second on, the stream is known to be drained
+    bool ended = false;
+    auto other = coir::spawn([&] { // keeps the hub from looking at descriptors every time it looks at timers
+        while (!ended) coir::yield();
+    });
+    for (int round = 0; round < 1000; ++round) { // from the second on, the stream is known to be drained
         far.write_all("ab");
         EXPECT_EQ(near.read_some(buffer, 0s), 2u);
     }
-    EXPECT_EQ(failure_of([&] { near.read_some(buffer, 0s); }).code, ETIMEDOUT);
+    ended = true;
+    other.join();
+    EXPECT_EQ(failure_of([&, &near = near] { near.read_some(buffer, 0s); }).code, ETIMEDOUT);
 }
 
 TEST(socket, second_reader_is_refused_by_name) {
@@ -144,7 +150,7 @@ TEST(socket, close_wakes_the_reader) {
     EXPECT_EQ(reader.get().first.text, "read from " + peer + ": Bad file descriptor");
     EXPECT_FALSE(near.is_open());
     char one;
-    EXPECT_EQ(failure_of([&] { near.read_some({&one, 1}); }).code, EBADF);
+    EXPECT_EQ(failure_of([&, &near = near] { near.read_some({&one, 1}); }).code, EBADF);
 }
 
 TEST(socket, destruction_wakes_the_reader) {
