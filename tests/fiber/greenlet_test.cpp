@@ -4,6 +4,7 @@
 
 #include "hub/fiber.h"
 #include "hub/hub.h"
+#include "tests/never_ended.h"
 
 #include <chrono>
 #include <gtest/gtest.h>
@@ -240,6 +241,7 @@ TEST(greenlet, a_thread_that_took_the_place_of_an_ended_one_is_another) {
     for (int i = 0; i < 10; ++i) {
         greenlet left_behind;
         std::thread([&] {
+            never_ended const dropped_elsewhere;
             left_behind = greenlet([&] {
                 on_end end{ran};
                 up();

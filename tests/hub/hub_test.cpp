@@ -2,6 +2,7 @@
 
 #include "fiber/greenlet.h"
 #include "hub/fiber.h"
+#include "tests/never_ended.h"
 #include "tests/rerun.h"
 
 #include <atomic>
@@ -57,6 +58,7 @@ TEST(hub, actions_run_outside_of_any_fiber) {
 }
 
 TEST(hub, names_all_who_wait_when_nobody_is_left_to_wake_them) {
+    never_ended const hen_and_egg;
     coir::any_fiber a, b;
     a = coir::spawn({.name = "hen"}, [&] { b.join(); });
     b = coir::spawn({.name = "egg"}, [&] { a.join(); });
