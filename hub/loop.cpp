@@ -16,6 +16,7 @@
 #include <sys/timerfd.h>
 #include <system_error>
 #include <unistd.h>
+#include <utility>
 
 namespace coir {
 
@@ -70,6 +71,13 @@ loop::loop(std::uint64_t bit) : bit_(bit), armed_for_(timer_heap::none), slack_(
     ev_async_init(&own_->interrupted, [](struct ev_loop*, ev_async*, int) {});
     ev_async_start(ev_, &own_->interrupted);
     find_backend_fd();
+    ev_set_loop_release_cb(
+        ev_,
+        [](struct ev_loop* ev) noexcept {
+            auto& self = *static_cast<loop*>(ev_userdata(ev));
+            if (std::exchange(self.registering_now_, false)) self.registering_.unlock();
+        },
+        [](struct ev_loop*) noexcept {});
 }
 
 loop::~loop() {
@@ -103,21 +111,31 @@ void loop::find_backend_fd() {
 }
 
 void loop::run(bool may_wait, std::int64_t nearest) {
-    drop_closed();
-    may_wait = may_wait && this_scheduler.ready.empty(); // it may have woken someone
+    if (!changed_.empty()) {
+        registering_.lock();
+        registering_now_ = true;
+        drop_closed();
+        may_wait = may_wait && this_scheduler.ready.empty(); // it may have woken someone
+    } // unlocked by libev, when it has told the kernel and begins to wait
     if (may_wait) arm(nearest);
     ev_run(ev_, may_wait ? EVRUN_ONCE : EVRUN_NOWAIT);
 }
 
 // libev aborts when it is to register a descriptor that is not open. Its callers may hold a number that was closed, by
-// another fiber even since they began to wait.
+// another fiber or thread even since they began to wait. Between the look here and the registration only a thread that
+// announces nothing can still close it; forget_elsewhere() waits.
 void loop::drop_closed() noexcept {
-    for (fd_watch* each : started_)
-        if (ev_is_active(&each->io) && fcntl(each->io.fd, F_GETFD) < 0) {
-            ev_io_stop(ev_, &each->io);
-            wake_all_closed(*each);
+    for (int fd : changed_) {
+        fd_entry& entry = *find(fd);
+        forget_if_closed(fd);
+        if (!ev_is_active(&entry.watches[0].io) && !ev_is_active(&entry.watches[1].io)) continue;
+        if (fcntl(fd, F_GETFD) >= 0) continue;
+        for (fd_watch& watch : entry.watches) {
+            ev_io_stop(ev_, &watch.io);
+            wake_all_closed(watch);
         }
-    started_.clear();
+    }
+    changed_.clear();
 }
 
 // The timerfd is moved only to an earlier moment: firing early costs one idle round, while a program whose deadlines
@@ -175,7 +193,7 @@ bool loop::add(fd_waiter& one) {
     forget_if_closed(one.fd);
     if (one.close == closing::unseen) ev_io_stop(ev_, &watch.io); // started for another waiter, on another file perhaps
     if (!ev_is_active(&watch.io)) {
-        started_.push_back(&watch);
+        changed_.push_back(one.fd);
         entry.record->hubs.fetch_or(bit_, std::memory_order_relaxed);
         ev_io_set(&watch.io, one.fd, event_of(one.way)); // says that the number may be another file by now
         ev_io_start(ev_, &watch.io);
@@ -196,7 +214,8 @@ void loop::remove(fd_waiter& one) noexcept {
     fd_watch& watch = entry->watches[std::size_t(one.way)];
     if (!watch.queue.empty() || !ev_is_active(&watch.io)) return;
     ev_io_stop(ev_, &watch.io);
-    if (!ev_is_active(&entry->watches[0].io) && !ev_is_active(&entry->watches[1].io)) unregister(one.fd);
+    if (ev_is_active(&entry->watches[0].io) || ev_is_active(&entry->watches[1].io)) changed_.push_back(one.fd);
+    else unregister(one.fd);
 }
 
 void loop::forget_if_closed(int fd) noexcept {
@@ -231,6 +250,11 @@ void loop::wake_all_closed(fd_watch& watch) noexcept {
 // libev leaves it to close() to take a descriptor out of the epoll set. While a duplicate or a forked child still has
 // the file open, close() does not, and the set keeps reporting a number that is gone: libev would rebuild its set
 // every time. So it is taken out by hand.
+void loop::forget_elsewhere(int fd) noexcept {
+    std::lock_guard lock{registering_};
+    unregister(fd);
+}
+
 void loop::unregister(int fd) noexcept {
     if (backend_fd_ >= 0) epoll_ctl(backend_fd_, EPOLL_CTL_DEL, fd, nullptr);
 }
@@ -244,6 +268,7 @@ void loop::on_io(fd_watch& watch, int events) noexcept {
         // libev forgets the registration only once it fires again: `data` remembers that the kernel still has it.
         watch.io.data = this;
         ev_io_stop(ev_, &watch.io);
+        changed_.push_back(watch.io.fd);
         return;
     }
     // One, not all: the event stays as long as it is not consumed, so the next in line is woken in the next round.

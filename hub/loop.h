@@ -4,7 +4,7 @@
 // queue of those who wait. A watcher stays active after a wake, so that a connection in steady use costs no
 // epoll_ctl; it is stopped when it fires and nobody waits.
 //
-// One thread only, but for interrupt().
+// One thread only, but for interrupt() and forget_elsewhere().
 #pragma once
 
 #include "hub/waiter.h"
@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 struct ev_loop;
@@ -59,8 +60,9 @@ public:
     void forget(int fd) noexcept;
     /// The same if it was closed since it was last watched.
     void forget_if_closed(int fd) noexcept;
-    /// Takes the descriptor out of the epoll set, as long as it is open. Any thread.
-    void unregister(int fd) noexcept;
+    /// The descriptor is about to be closed on another thread, which calls this and then posts forget_if_closed(): takes
+    /// it out of the epoll set while the number still means it.
+    void forget_elsewhere(int fd) noexcept;
 
     std::size_t waiting() const noexcept { return waiting_; }
 
@@ -75,6 +77,7 @@ private:
     void find_backend_fd();
     void arm(std::int64_t nearest) noexcept;
     void drop_closed() noexcept;
+    void unregister(int fd) noexcept;
     void on_io(fd_watch& watch, int events) noexcept;
     void wake_all_closed(fd_watch& watch) noexcept;
 
@@ -82,7 +85,9 @@ private:
     ::ev_loop* ev_;
     std::unique_ptr<own_watchers> own_;
     std::vector<std::unique_ptr<fd_entry[]>> chunks_; // entries never move: libev holds pointers into them
-    std::vector<fd_watch*> started_; // since the last round
+    std::vector<int> changed_;  // descriptors of which libev will tell the kernel in the next round
+    std::mutex registering_;    // from looking whether those are open until the kernel was told
+    bool registering_now_ = false; // this loop holds it
     std::size_t waiting_ = 0;
     std::int64_t armed_for_; // the moment the timerfd is set to, or none
     bool timer_fired_ = false;

@@ -77,7 +77,7 @@ void hub::forget_fd(int fd) noexcept {
     for (registered const& each : all.hubs) {
         hub* const other = each.made;
         if (other == here || !(watchers & each.bit)) continue;
-        other->loop_->unregister(fd);
+        other->loop_->forget_elsewhere(fd);
         other->post([other, fd] { other->loop_->forget_if_closed(fd); });
     }
 }
