@@ -103,15 +103,16 @@ void hub::round() {
     scheduler& here = this_scheduler;
     std::int64_t now = steady_now();
     if (mailbox_.load(std::memory_order_relaxed)) run_posted();
-    if (here.ready.popped() >= looked_at_ && (here.ready.empty() || now - last_look_ >= look_interval)) {
+    bool const round_over = here.ready.popped() >= looked_at_;
+    if (round_over && (here.ready.empty() || timers_.nearest() <= now || now - last_look_ >= look_interval)) {
         if (here.ready.empty() && stuck()) return break_deadlock();
         bool const may_wait = here.ready.empty() && timers_.nearest() > now;
         loop_->run(may_wait, timers_.nearest());
         run_posted();
         looked_at_ = here.ready.pushed();
         last_look_ = now = steady_now();
+        timers_.fire_due(now); // after the look: what is ready in time counts, however late the look
     }
-    timers_.fire_due(now);
     if (!trim_.set() && !here.ready.empty()) timers_.set(trim_, now + trim_interval);
 }
 

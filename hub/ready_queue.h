@@ -29,10 +29,8 @@ public:
 
     /// Takes out the first. The queue must not be empty.
     context& pop() noexcept {
-        context& first = *ring_[head_ & (capacity_ - 1)];
-        ++head_;
         fetch_ahead();
-        return first;
+        return *ring_[head_++ & (capacity_ - 1)];
     }
 
     /// Appends `last` and takes out the first. The queue must not be empty.
@@ -54,7 +52,8 @@ private:
     static constexpr std::uint64_t block_ahead = 15;
     static constexpr std::uint64_t stack_ahead = 7;
 
-    [[gnu::always_inline]] void fetch_ahead() const noexcept { // inline: else gcc takes it for a function without effect
+    // Always inline: on its own, gcc takes it for a function without effect.
+    [[gnu::always_inline]] void fetch_ahead() const noexcept {
         if (tail_ - head_ <= block_ahead) return;
         __builtin_prefetch(ring_[(head_ + block_ahead) & (capacity_ - 1)]);
         auto const* saved = static_cast<char const*>(ring_[(head_ + stack_ahead) & (capacity_ - 1)]->resume_point);
