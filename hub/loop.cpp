@@ -5,10 +5,9 @@
 #include "hub/watched.h"
 
 #include <cerrno>
-#include <cstring>
 #include <ev.h>
 #include <fcntl.h>
-#include <poll.h>
+#include <stdexcept>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
@@ -108,6 +107,7 @@ void loop::find_backend_fd() {
         ev_io_start(ev_, &own_->timer);
         return;
     }
+    throw std::logic_error("make an event loop: libev's epoll set is not among the process's descriptors");
 }
 
 void loop::run(bool may_wait, std::int64_t nearest) {
@@ -256,7 +256,7 @@ void loop::forget_elsewhere(int fd) noexcept {
 }
 
 void loop::unregister(int fd) noexcept {
-    if (backend_fd_ >= 0) epoll_ctl(backend_fd_, EPOLL_CTL_DEL, fd, nullptr);
+    epoll_ctl(backend_fd_, EPOLL_CTL_DEL, fd, nullptr);
 }
 
 void loop::on_io(fd_watch& watch, int events) noexcept {
