@@ -50,7 +50,7 @@ inline void sanitizer_stack(sanitizer_state& of, void const* bottom, std::size_t
 
 inline void sanitizer_forget([[maybe_unused]] sanitizer_state& of) noexcept {
 #if COIR_TSAN
-    if (of.tsan_fiber && of.tsan_fiber != __tsan_get_current_fiber()) __tsan_destroy_fiber(of.tsan_fiber);
+    if (of.bottom) __tsan_destroy_fiber(of.tsan_fiber); // a thread's own is the thread itself
 #endif
 }
 

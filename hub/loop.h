@@ -56,9 +56,10 @@ public:
     /// After every add, even if a fork came between and this is another loop: takes `one` out if no event did, and stops
     /// the watcher unless it may stay.
     void remove(fd_waiter& one) noexcept;
-    /// The descriptor is about to be closed, or was: wakes all who wait for it and forgets it.
+    /// The descriptor is about to be closed, and its record's generation has moved on: takes it out of the epoll set,
+    /// wakes all who wait for it and forgets it.
     void forget(int fd) noexcept;
-    /// The same if it was closed since it was last watched.
+    /// If it was closed since it was last watched: wakes and forgets. The number may mean another file already.
     void forget_if_closed(int fd) noexcept;
     /// The descriptor is about to be closed on another thread, which calls this and then posts forget_if_closed(): takes
     /// it out of the epoll set while the number still means it.

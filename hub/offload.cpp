@@ -43,11 +43,11 @@ struct job : posted {
 class worker_pool {
 public:
     static worker_pool& instance() {
-        static std::once_flag once;
-        std::call_once(once, [] {
+        // Not std::call_once: the limit may be refused by an exception, which that does not pass everywhere.
+        [[maybe_unused]] static int const once = [] {
             present = new worker_pool;
-            pthread_atfork(nullptr, nullptr, [] { present = new worker_pool; });
-        });
+            return pthread_atfork(nullptr, nullptr, [] { present = new worker_pool; });
+        }();
         return *present;
     }
 

@@ -70,7 +70,7 @@ void hub::forget_fd(int fd) noexcept {
     if (!watchers) return;
     record->generation.fetch_add(1, std::memory_order_release);
     hub* const here = existing();
-    if (here && watchers & here->registration_->bit()) here->loop_->forget_if_closed(fd);
+    if (here && watchers & here->registration_->bit()) here->loop_->forget(fd);
     if (here && watchers == here->registration_->bit() && here->registration_->bit() != shared_bit) return;
     registry& all = registry::instance();
     std::lock_guard lock{all.mutex};

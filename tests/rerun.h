@@ -5,13 +5,14 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
-#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <initializer_list>
+#include <spawn.h>
 #include <string>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <vector>
 
 struct rerun_result {
     int status;         // of waitpid
@@ -34,18 +35,31 @@ inline rerun_result rerun(std::string const& test, std::initializer_list<std::st
     std::FILE* const error = std::tmpfile();
     std::FILE* const output = std::tmpfile();
     std::fflush(nullptr);
-    pid_t const child = fork();
-    if (child == 0) {
-        rlimit const no_core{0, 0};
-        setrlimit(RLIMIT_CORE, &no_core);
-        dup2(fileno(error), STDERR_FILENO);
-        dup2(fileno(output), STDOUT_FILENO);
-        for (auto const& each : environment) putenv(const_cast<char*>(each.c_str()));
-        std::string const filter = "--gtest_filter=" + test;
-        execl("/proc/self/exe", "again", filter.c_str(), "--gtest_also_run_disabled_tests",
-              "--gtest_repeat=1", static_cast<char*>(nullptr));
-        _exit(127);
-    }
+    // Spawned rather than forked: the program may have threads, and a sanitizer's locks.
+    std::vector<std::string> variables{environment};
+    for (char** each = environ; *each; ++each) variables.emplace_back(*each); // of two, getenv finds the first
+    std::vector<std::string> words{"again", "--gtest_filter=" + test, "--gtest_also_run_disabled_tests",
+                                   "--gtest_repeat=1"};
+    auto const pointers_to = [](std::vector<std::string>& texts) {
+        std::vector<char*> all;
+        for (auto& each : texts) all.push_back(each.data());
+        all.push_back(nullptr);
+        return all;
+    };
+    posix_spawn_file_actions_t files;
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_adddup2(&files, fileno(error), STDERR_FILENO);
+    posix_spawn_file_actions_adddup2(&files, fileno(output), STDOUT_FILENO);
+    rlimit core, no_core;
+    getrlimit(RLIMIT_CORE, &core);
+    no_core = {0, core.rlim_max};
+    setrlimit(RLIMIT_CORE, &no_core);
+    pid_t child = -1;
+    int const failed = posix_spawn(&child, "/proc/self/exe", &files, nullptr, pointers_to(words).data(),
+                                   pointers_to(variables).data());
+    EXPECT_EQ(failed, 0);
+    setrlimit(RLIMIT_CORE, &core);
+    posix_spawn_file_actions_destroy(&files);
     rerun_result result{};
     while (waitpid(child, &result.status, 0) < 0 && errno == EINTR) {
     }

@@ -1,5 +1,6 @@
 #include "hub/offload.h"
 
+#include "fiber/sanitizer.h"
 #include "hub/fiber.h"
 #include "hub/hub.h"
 #include "tests/rerun.h"
@@ -197,11 +198,17 @@ TEST(offload, DISABLED_fork_meanwhile) {
     forking.get();
 }
 TEST(offload, a_call_of_before_the_fork_does_not_hang_the_child) {
+#if COIR_TSAN
+    GTEST_SKIP() << "ThreadSanitizer does not survive a fork with threads";
+#endif
     auto const child = rerun("offload.DISABLED_fork_meanwhile");
     EXPECT_TRUE(child.passed()) << child.status << child.output << child.error;
 }
 
 TEST(offload, works_after_a_fork) {
+#if COIR_TSAN
+    GTEST_SKIP() << "ThreadSanitizer does not survive a fork with threads";
+#endif
     EXPECT_EQ(coir::offload([] { return 1; }), 1);
     pid_t const child = fork();
     if (child == 0) {
