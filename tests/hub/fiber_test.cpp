@@ -20,7 +20,9 @@ std::string report_of(auto&& action) {
     return testing::internal::GetCapturedStderr();
 }
 
-int free_function(int a, int b) { return a - b; }
+int free_function(int a, int b) {
+    return a - b;
+}
 
 } // namespace
 
@@ -156,8 +158,10 @@ TEST(fiber, many_may_join_one_and_go_on_in_their_order) {
     std::vector<coir::fiber<void>> waiting;
     for (char name : std::string("abcd"))
         waiting.push_back(coir::spawn([&, name] {
-            if (name == 'b') EXPECT_FALSE(f.join(0s)); // gives up before, and must not stand in the way
-            else EXPECT_TRUE(f.join());
+            if (name == 'b')
+                EXPECT_FALSE(f.join(0s)); // gives up before, and must not stand in the way
+            else
+                EXPECT_TRUE(f.join());
             order += name;
         }));
     coir::joinall(waiting);

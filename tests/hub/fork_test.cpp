@@ -25,8 +25,10 @@ struct pipe_ends {
     int ends[2];
     pipe_ends() { EXPECT_EQ(pipe(ends), 0); }
     ~pipe_ends() {
-        close(ends[0]);
-        close(ends[1]);
+        for (int end : ends) {
+            hub::forget_fd(end);
+            close(end);
+        }
     }
 };
 
@@ -57,7 +59,8 @@ TEST(fork, the_child_keeps_only_the_fiber_that_forked) {
 
 TEST(fork, both_wait_for_descriptors_afterwards) {
     pipe_ends to_child, to_parent;
-    EXPECT_EQ(hub::wait_fd(to_parent.ends[0], hub::readable, 0s, coir::closing::seen), coir::wake_reason::timed_out);
+    EXPECT_EQ(hub::wait_fd(to_parent.ends[0], hub::readable, 0s, coir::closing::seen),
+              coir::wake_reason::timed_out);
     pid_t const child = fork();
     char byte = 0;
     if (child == 0) {
@@ -68,14 +71,15 @@ TEST(fork, both_wait_for_descriptors_afterwards) {
         _exit(0);
     }
     EXPECT_EQ(write(to_child.ends[1], "x", 1), 1);
-    EXPECT_EQ(hub::wait_fd(to_parent.ends[0], hub::readable, {}, coir::closing::seen), coir::wake_reason::ready);
+    EXPECT_EQ(hub::wait_fd(to_parent.ends[0], hub::readable, {}, coir::closing::seen),
+              coir::wake_reason::ready);
     EXPECT_EQ(read(to_parent.ends[0], &byte, 1), 1);
     EXPECT_EQ(byte, 'y');
     EXPECT_EQ(exit_status_of(child), 0);
 }
 
-// When the fiber that forked has ended in the child, the thread's own is told that nothing is left. What it waited in
-// belonged to the parent's loop.
+// When the fiber that forked has ended in the child, the thread's own is told that nothing is left. What it
+// waited in belonged to the parent's loop.
 TEST(fork, the_childs_main_fiber_is_cancelled_when_nothing_is_left) {
     pipe_ends never;
     pid_t const parent = getpid();

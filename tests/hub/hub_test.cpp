@@ -31,7 +31,14 @@ std::string deadlock_of(auto&& action) {
     return "";
 }
 
-bool contains(std::string const& text, std::string const& part) { return text.find(part) != std::string::npos; }
+// For what leaves fibers behind that wait for ever: in a hub of its own.
+void on_another_thread(auto&& action) {
+    std::thread(action).join();
+}
+
+bool contains(std::string const& text, std::string const& part) {
+    return text.find(part) != std::string::npos;
+}
 
 } // namespace
 
@@ -58,27 +65,34 @@ TEST(hub, actions_run_outside_of_any_fiber) {
 }
 
 TEST(hub, names_all_who_wait_when_nobody_is_left_to_wake_them) {
-    never_ended const hen_and_egg;
-    coir::any_fiber a, b;
-    a = coir::spawn({.name = "hen"}, [&] { b.join(); });
-    b = coir::spawn({.name = "egg"}, [&] { a.join(); });
-    auto const message = deadlock_of([&] { a.join(); });
-    EXPECT_TRUE(contains(message, "hen: parked, waits for the end of fiber " + std::to_string(b.id()))) << message;
-    EXPECT_TRUE(contains(message, "egg: parked, waits for the end of fiber " + std::to_string(a.id()))) << message;
-    EXPECT_TRUE(contains(message, "thread-")) << message;
-    for (int again = 0; again < 3; ++again) {
-        EXPECT_TRUE(contains(deadlock_of([&] { b.join(); }), "hen"));
-        EXPECT_EQ(coir::spawn([] { return coir::sleep(1us), 5; }).get(), 5) << "the hub is usable as before";
-    }
-    EXPECT_EQ(hub::current().alive(), 2u);
+    on_another_thread([] {
+        never_ended const hen_and_egg;
+        coir::any_fiber a, b;
+        a = coir::spawn({.name = "hen"}, [&] { b.join(); });
+        b = coir::spawn({.name = "egg"}, [&] { a.join(); });
+        auto const message = deadlock_of([&] { a.join(); });
+        EXPECT_TRUE(contains(message, "hen: parked, waits for the end of fiber " + std::to_string(b.id())))
+            << message;
+        EXPECT_TRUE(contains(message, "egg: parked, waits for the end of fiber " + std::to_string(a.id())))
+            << message;
+        EXPECT_TRUE(contains(message, "thread-")) << message;
+        for (int again = 0; again < 3; ++again) {
+            EXPECT_TRUE(contains(deadlock_of([&] { b.join(); }), "hen"));
+            EXPECT_EQ(coir::spawn([] { return coir::sleep(1us), 5; }).get(), 5)
+                << "the hub is usable as before";
+        }
+        EXPECT_EQ(hub::current().alive(), 2u);
+    });
 }
 
 TEST(hub, the_threads_own_fiber_gets_out_of_a_greenlet_that_blocks_forever) {
-    coir::any_fiber never;
-    never = coir::spawn([&] { deadlock_of([&] { coir::greenlet::current().parent().switch_to(); }); });
-    coir::greenlet stuck([&] { never.join(); });
-    EXPECT_TRUE(contains(deadlock_of([&] { stuck.switch_to(); }), "this would block forever"));
-    EXPECT_EQ(coir::spawn([] { return 5; }).get(), 5);
+    on_another_thread([] {
+        coir::any_fiber never;
+        never = coir::spawn([&] { deadlock_of([&] { coir::greenlet::current().parent().switch_to(); }); });
+        coir::greenlet stuck([&] { never.join(); });
+        EXPECT_TRUE(contains(deadlock_of([&] { stuck.switch_to(); }), "this would block forever"));
+        EXPECT_EQ(coir::spawn([] { return 5; }).get(), 5);
+    });
 }
 
 TEST(hub, runs_posts_of_other_threads_in_their_order) {
@@ -108,26 +122,29 @@ TEST(hub, runs_posts_of_other_threads_in_their_order) {
 }
 
 TEST(hub, a_post_wakes_a_loop_that_waits_without_end) {
-    hub& here = hub::current();
-    for (int i = 0; i < 200; ++i) {
-        here.expect_post();
-        coir::fiber<void> woken = coir::spawn([] {});
-        woken.join();
-        bool came = false;
-        std::thread poster([&] {
-            here.post([&] {
-                came = true;
-                here.expected_post_came();
+    on_another_thread([] {
+        hub& here = hub::current();
+        for (int i = 0; i < 200; ++i) {
+            here.expect_post();
+            coir::fiber<void> woken = coir::spawn([] {});
+            woken.join();
+            bool came = false;
+            std::thread poster([&] {
+                here.post([&] {
+                    came = true;
+                    here.expected_post_came();
+                });
             });
-        });
-        deadlock_of([&] { // nobody waits for anything but the post, after which this is stuck
-            coir::any_fiber self;
-            self = coir::spawn([&] { deadlock_of([&] { coir::greenlet::current().parent().switch_to(); }); });
-            self.join();
-        });
-        EXPECT_TRUE(came);
-        poster.join();
-    }
+            deadlock_of([&] { // nobody waits for anything but the post, after which this is stuck
+                coir::any_fiber self;
+                self = coir::spawn(
+                    [&] { deadlock_of([&] { coir::greenlet::current().parent().switch_to(); }); });
+                self.join();
+            });
+            EXPECT_TRUE(came);
+            poster.join();
+        }
+    });
 }
 
 // A fiber that is always ready must not keep the others from timers, descriptors and posts.
@@ -194,7 +211,8 @@ TEST(hub, report_names_states) {
     EXPECT_TRUE(contains(before, "sleeper: ready")) << before;
     EXPECT_TRUE(contains(before, ": running")) << before;
     coir::yield();
-    EXPECT_TRUE(contains(hub::current().report(), "sleeper: parked, waits for sleep")) << hub::current().report();
+    EXPECT_TRUE(contains(hub::current().report(), "sleeper: parked, waits for sleep"))
+        << hub::current().report();
     sleeping.join();
     EXPECT_FALSE(contains(hub::current().report(), "sleeper"));
 }

@@ -47,7 +47,9 @@ struct pair {
     void close_end(int i) { ::close(std::exchange(ends[i], -1)); }
 };
 
-void send_byte(int fd) { EXPECT_EQ(write(fd, "x", 1), 1); }
+void send_byte(int fd) {
+    EXPECT_EQ(write(fd, "x", 1), 1);
+}
 void take_byte(int fd) {
     char byte;
     EXPECT_EQ(read(fd, &byte, 1), 1);
@@ -76,14 +78,16 @@ TEST_P(both_closings, a_pipe_that_is_full_becomes_writable) {
     int ends[2];
     ASSERT_EQ(pipe2(ends, O_NONBLOCK), 0);
     std::array<char, 4096> block{};
-    while (write(ends[1], block.data(), block.size()) > 0) {}
+    while (write(ends[1], block.data(), block.size()) > 0) {
+    }
     bool wrote = false;
     auto writing = coir::spawn([&] {
         EXPECT_EQ(hub::wait_fd(ends[1], hub::writable, {}, GetParam()), wake_reason::ready);
         wrote = true;
     });
     EXPECT_FALSE(writing.join(1ms));
-    while (read(ends[0], block.data(), block.size()) > 0) {}
+    while (read(ends[0], block.data(), block.size()) > 0) {
+    }
     writing.get();
     hub::forget_fd(ends[0]);
     hub::forget_fd(ends[1]);
@@ -122,7 +126,8 @@ TEST_P(both_closings, several_for_one_descriptor_are_woken_in_their_order) {
     std::vector<coir::fiber<void>> all;
     for (char name : std::string("abcd"))
         all.push_back(coir::spawn([&, name] {
-            auto const why = hub::wait_fd(p[0], hub::readable, name == 'b' ? coir::deadline(0s) : coir::deadline(), GetParam());
+            auto const why = hub::wait_fd(p[0], hub::readable,
+                                          name == 'b' ? coir::deadline(0s) : coir::deadline(), GetParam());
             if (why == wake_reason::timed_out) return;
             EXPECT_EQ(why, wake_reason::ready);
             take_byte(p[0]);
@@ -175,7 +180,7 @@ TEST_P(both_closings, the_number_comes_back_while_another_waits) {
 TEST_P(both_closings, forget_wakes_all_who_wait) {
     pair p;
     std::vector<coir::fiber<wake_reason>> all;
-    for (auto way : {hub::readable, hub::readable}) 
+    for (auto way : {hub::readable, hub::readable})
         all.push_back(coir::spawn([&, way] { return hub::wait_fd(p[0], way, {}, GetParam()); }));
     EXPECT_FALSE(all[0].join(1us));
     hub::forget_fd(p[0]);
@@ -199,7 +204,8 @@ TEST_P(both_closings, closed_after_the_wait_began_and_before_the_loop_saw_it) {
 TEST_P(both_closings, closed_when_one_of_two_directions_was_left) {
     pair p;
     std::array<char, 4096> block{};
-    while (send(p[0], block.data(), block.size(), MSG_DONTWAIT) > 0) {}
+    while (send(p[0], block.data(), block.size(), MSG_DONTWAIT) > 0) {
+    }
     int const number = p[0];
     auto writing = coir::spawn([&] { return hub::wait_fd(number, hub::writable, {}, GetParam()); });
     auto reading = coir::spawn([&] {
@@ -207,8 +213,10 @@ TEST_P(both_closings, closed_when_one_of_two_directions_was_left) {
         p.close_end(0); // unannounced even where that was promised
     });
     reading.get();
-    if (GetParam() == closing::unseen) EXPECT_EQ(writing.get(), wake_reason::closed);
-    else hub::forget_fd(number);
+    if (GetParam() == closing::unseen)
+        EXPECT_EQ(writing.get(), wake_reason::closed);
+    else
+        hub::forget_fd(number);
     EXPECT_EQ(writing.get(), wake_reason::closed);
 }
 
@@ -298,15 +306,16 @@ TEST(wait_fd, idle_registrations_cost_no_rounds) {
     pair p;
     send_byte(p[1]);
     EXPECT_EQ(hub::wait_fd(p[0], hub::readable, {}, closing::seen), wake_reason::ready);
-    // The byte stays unread, so that the watcher fires with nobody waiting: it must be stopped the first time.
+    // The byte stays unread, so that the watcher fires with nobody waiting: it must be stopped the first
+    // time.
     long const before = polls;
     for (int i = 0; i < 5; ++i) coir::sleep(1ms);
     EXPECT_LE(polls - before, 20);
     take_byte(p[0]);
 }
 
-// A forked child holds an accepted connection, the parent has closed it, and the peer goes on sending: the kernel keeps
-// the description and would report it for ever under a number that is gone.
+// A forked child holds an accepted connection, the parent has closed it, and the peer goes on sending: the
+// kernel keeps the description and would report it for ever under a number that is gone.
 class held_by_a_child : public testing::TestWithParam<std::tuple<closing, bool>> {};
 
 TEST_P(held_by_a_child, leaves_the_hub_idle) {
@@ -332,7 +341,8 @@ TEST_P(held_by_a_child, leaves_the_hub_idle) {
     if (child == 0) { // a plain holder, that ends when the other end of the pipe does
         close(hold[1]);
         char byte;
-        while (read(hold[0], &byte, 1) > 0) {}
+        while (read(hold[0], &byte, 1) > 0) {
+        }
         _exit(0);
     }
     close(hold[0]);
