@@ -33,7 +33,10 @@ std::string deadlock_of(auto&& action) {
 
 // For what leaves fibers behind that wait for ever: in a hub of its own.
 void on_another_thread(auto&& action) {
-    std::thread(action).join();
+    std::thread([&] {
+        never_ended const left_behind;
+        action();
+    }).join();
 }
 
 bool contains(std::string const& text, std::string const& part) {
@@ -66,7 +69,6 @@ TEST(hub, actions_run_outside_of_any_fiber) {
 
 TEST(hub, names_all_who_wait_when_nobody_is_left_to_wake_them) {
     on_another_thread([] {
-        never_ended const hen_and_egg;
         coir::any_fiber a, b;
         a = coir::spawn({.name = "hen"}, [&] { b.join(); });
         b = coir::spawn({.name = "egg"}, [&] { a.join(); });
