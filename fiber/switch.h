@@ -24,7 +24,7 @@ struct exception_globals {
     void* caught;
     unsigned uncaught;
 
-    bool empty() const noexcept { return !caught && !uncaught; }
+    bool empty() const noexcept { return !(std::uintptr_t(caught) | uncaught); }
 };
 
 // One thread's view. Trivially constructible and initial-exec: a read costs one instruction. The addresses of the

@@ -54,7 +54,7 @@ private:
 
     // Always inline: on its own, gcc takes it for a function without effect.
     [[gnu::always_inline]] void fetch_ahead() const noexcept {
-        if (tail_ - head_ <= block_ahead) return;
+        if (tail_ - head_ <= block_ahead) [[likely]] return;
         __builtin_prefetch(ring_[(head_ + block_ahead) & (capacity_ - 1)]);
         auto const* saved = static_cast<char const*>(ring_[(head_ + stack_ahead) & (capacity_ - 1)]->resume_point);
         __builtin_prefetch(saved);
