@@ -98,17 +98,12 @@ std::uint64_t number_of_this_thread() noexcept {
 // Stands for the thread itself, whose stack is not ours. Freed when the thread has ended and no handle is
 // left.
 struct thread_context final : context, thread_ending {
-    thread_context()
-        : context(stack{}, "thread")
-        , thread_ending{&at_end} {
-        become(run_state::running);
-    }
+    thread_context() : context(stack{}, "thread"), thread_ending{&at_end} { become(run_state::running); }
 
 private:
     static void at_end(thread_ending& which) noexcept {
         auto& self = static_cast<thread_context&>(which);
-        if (this_thread.current == &self)
-            self.become(run_state::ended); // it is not, if a fiber called pthread_exit
+        if (this_thread.current == &self) self.become(run_state::ended); // it is not, if a fiber called pthread_exit
         this_thread.current = nullptr;
         self.release();
     }
@@ -128,7 +123,8 @@ context& adopt_thread() {
 } // namespace
 
 context& context::current() {
-    if (!this_thread.current) [[unlikely]] return adopt_thread();
+    if (!this_thread.current) [[unlikely]]
+        return adopt_thread();
     return *this_thread.current;
 }
 
@@ -146,10 +142,7 @@ void switch_from_catch(context& from, context& to) noexcept {
 }
 
 context::context(stack where, char const* kind_name) noexcept
-    : thread(number_of_this_thread())
-    , place(where)
-    , id(next_id())
-    , kind(kind_name) {
+    : thread(number_of_this_thread()), place(where), id(next_id()), kind(kind_name) {
     sanitizer_stack(sanitizer, where.base, where.size);
 }
 

@@ -51,19 +51,19 @@ struct COIR_API context {
     void* resume_point = nullptr; // Boost.Context's saved stack pointer; meaningful while it does not run
     std::uint32_t epoch = 0;      // counts its parks: a wake meant for an earlier one is recognised and dropped
     std::atomic<run_state> state{run_state::fresh}; // written by its own thread only
-    wake_reason reason = wake_reason::ready; // of the last wake
-    int error = 0;                           // its errno while it does not run
-    char const* waits_for = nullptr; // for reports, valid while parked: a literal such as "read" …
-    std::int64_t waits_on = -1;      // … and the descriptor or number that goes with it, -1 if none
-    value* inbox = nullptr;          // while suspended: where greenlet::switch_to leaves what it carries
-    std::exception_ptr pending;      // thrown where this context resumes
+    wake_reason reason = wake_reason::ready;        // of the last wake
+    int error = 0;                                  // its errno while it does not run
+    char const* waits_for = nullptr;                // for reports, valid while parked: a literal such as "read" …
+    std::int64_t waits_on = -1;                     // … and the descriptor or number that goes with it, -1 if none
+    value* inbox = nullptr;                         // while suspended: where greenlet::switch_to leaves what it carries
+    std::exception_ptr pending;                     // thrown where this context resumes
 
     std::atomic<std::uint32_t> references{1};
-    context* parent = nullptr;  // who goes on when a raw greenlet ends; a counted reference
-    std::uint64_t thread;       // number of the thread it belongs to: never used again, unlike a thread's addresses
-    stack place;                // empty for the thread itself
-    std::uint64_t id;           // never used again in the process
-    char const* kind;           // "fiber", "greenlet", "hub", "thread"
+    context* parent = nullptr; // who goes on when a raw greenlet ends; a counted reference
+    std::uint64_t thread;      // number of the thread it belongs to: never used again, unlike a thread's addresses
+    stack place;               // empty for the thread itself
+    std::uint64_t id;          // never used again in the process
+    char const* kind;          // "fiber", "greenlet", "hub", "thread"
     std::unique_ptr<std::string> given_name;
     context* next_alive = nullptr; // the hub's list of its fibers
     context* previous_alive = nullptr;
@@ -82,12 +82,15 @@ struct COIR_API context {
     void retain() noexcept { references.fetch_add(1, std::memory_order_relaxed); }
     void release() noexcept {
         auto const before = references.fetch_sub(1, std::memory_order_acq_rel);
-        if (before == 1) unreferenced();
-        else if (before == 2 && state.load(std::memory_order_relaxed) == run_state::suspended) [[unlikely]] abandoned();
+        if (before == 1)
+            unreferenced();
+        else if (before == 2 && state.load(std::memory_order_relaxed) == run_state::suspended) [[unlikely]]
+            abandoned();
     }
 
     void rethrow_pending() {
-        if (pending) [[unlikely]] throw_pending();
+        if (pending) [[unlikely]]
+            throw_pending();
     }
     [[noreturn]] void throw_pending();
 

@@ -8,8 +8,7 @@ namespace coir {
 
 std::string demangled(std::type_info const& type) {
     int status;
-    std::unique_ptr<char, void (*)(void*)> name{abi::__cxa_demangle(type.name(), nullptr, nullptr, &status),
-                                                std::free};
+    std::unique_ptr<char, void (*)(void*)> name{abi::__cxa_demangle(type.name(), nullptr, nullptr, &status), std::free};
     return name ? name.get() : type.name();
 }
 

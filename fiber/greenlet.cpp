@@ -9,9 +9,7 @@
 namespace coir {
 namespace {
 
-std::string named(std::type_info const& type) {
-    return type == typeid(void) ? "nothing" : demangled(type);
-}
+std::string named(std::type_info const& type) { return type == typeid(void) ? "nothing" : demangled(type); }
 
 bool is_exit(std::exception_ptr const& error) noexcept {
     try {
@@ -71,8 +69,7 @@ bad_value_cast::bad_value_cast(std::type_info const& held, std::type_info const&
 value greenlet::switch_with(value carried, std::exception_ptr error) const {
     context& self = context::current();
     context* target = self_;
-    if (!target->on_this_thread())
-        throw std::logic_error("greenlet: " + target->name() + " belongs to another thread");
+    if (!target->on_this_thread()) throw std::logic_error("greenlet: " + target->name() + " belongs to another thread");
     for (;; target = target->parent) {
         if (error && target->state == run_state::fresh) end_unstarted(*target);
         if (!target->ended()) break;

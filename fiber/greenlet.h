@@ -74,8 +74,7 @@ public:
     /// A greenlet that will run `function`, on the first switch_to, with the values passed there; its parent is the
     /// current one. Nothing runs yet. Throws what acquire_stack throws.
     template <class F>
-        requires(!std::is_same_v<std::decay_t<F>, greenlet>)
-    explicit greenlet(F&& function, std::size_t stack_size = 0) {
+    requires(!std::is_same_v<std::decay_t<F>, greenlet>) explicit greenlet(F&& function, std::size_t stack_size = 0) {
         using made = detail::greenlet_of<std::decay_t<F>>;
         stack const where = acquire_stack(stack_size);
         try {
@@ -117,10 +116,8 @@ public:
         return switch_with({}, std::move(error));
     }
     template <class E>
-        requires(!std::is_same_v<std::decay_t<E>, std::exception_ptr>)
-    value throw_into(E&& error) const {
-        return throw_into(std::make_exception_ptr(std::forward<E>(error)));
-    }
+    requires(!std::is_same_v<std::decay_t<E>, std::exception_ptr>) value throw_into(E&& error)
+    const { return throw_into(std::make_exception_ptr(std::forward<E>(error))); }
 
     /// Who goes on when this one ends; empty for a thread's own.
     greenlet parent() const& noexcept { return greenlet(self_->parent); }

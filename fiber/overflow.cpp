@@ -25,8 +25,10 @@ struct sigaction previous;
 void print_overflow(context const& fiber) noexcept {
     char line[512];
     char name[128];
-    if (fiber.given_name) std::snprintf(name, sizeof name, "%s", fiber.given_name->c_str());
-    else std::snprintf(name, sizeof name, "%s-%llu", fiber.kind, static_cast<unsigned long long>(fiber.id));
+    if (fiber.given_name)
+        std::snprintf(name, sizeof name, "%s", fiber.given_name->c_str());
+    else
+        std::snprintf(name, sizeof name, "%s-%llu", fiber.kind, static_cast<unsigned long long>(fiber.id));
     int const length = std::snprintf(line, sizeof line,
                                      "coir: stack overflow in fiber '%s': it has %zu bytes; give it more with "
                                      "spawn_options::stack_size or COIR_STACK_SIZE\n",

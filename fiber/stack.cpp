@@ -116,7 +116,8 @@ private:
 
     static void reserve_slab(shelf& to, std::size_t stride) {
         for (std::size_t bytes = std::max(slab_size / stride, std::size_t{1}) * stride;; bytes = stride) {
-            void* slab = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+            void* slab =
+                mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
             if (slab != MAP_FAILED) {
                 madvise(slab, bytes, MADV_NOHUGEPAGE); // a huge page would make a whole slab resident at once
                 to.fresh = static_cast<std::byte*>(slab);
@@ -140,8 +141,7 @@ struct warm_stacks {
 struct thread_cache : thread_ending {
     std::array<warm_stacks, class_count> classes;
 
-    thread_cache() noexcept
-        : thread_ending{&at_end} {}
+    thread_cache() noexcept : thread_ending{&at_end} {}
 
     static void at_end(thread_ending& which) noexcept;
 
@@ -172,11 +172,13 @@ std::size_t parse_size(char const* text) {
     auto const* end = text + std::strlen(text);
     auto [rest, error] = std::from_chars(text, end, size);
     std::size_t unit = 1;
-    if (rest != end && (*rest == 'K' || *rest == 'k')) unit = 1024, ++rest;
-    else if (rest != end && (*rest == 'M' || *rest == 'm')) unit = 1024 * 1024, ++rest;
+    if (rest != end && (*rest == 'K' || *rest == 'k'))
+        unit = 1024, ++rest;
+    else if (rest != end && (*rest == 'M' || *rest == 'm'))
+        unit = 1024 * 1024, ++rest;
     if (error != std::errc{} || rest != end || size == 0 || size > largest_stack / unit)
-        fail(EINVAL, "COIR_STACK_SIZE='" + std::string(text) + "': want bytes up to " +
-                         std::to_string(largest_stack) + ", for example 65536, 256K or 1M");
+        fail(EINVAL, "COIR_STACK_SIZE='" + std::string(text) + "': want bytes up to " + std::to_string(largest_stack) +
+                         ", for example 65536, 256K or 1M");
     return size * unit;
 }
 
@@ -239,9 +241,8 @@ std::byte* place_on_top(stack where, std::size_t bytes) {
     auto const slot = reinterpret_cast<std::uintptr_t>(where.base) / stack_guard_size;
     std::size_t const below_top = slot % steps * step + (bytes + step - 1) / step * step;
     if (below_top > where.size / 2)
-        fail(EINVAL, "a function with " + std::to_string(bytes) +
-                         " bytes of captures and arguments on a stack of " + std::to_string(where.size) +
-                         " bytes: it may take half");
+        fail(EINVAL, "a function with " + std::to_string(bytes) + " bytes of captures and arguments on a stack of " +
+                         std::to_string(where.size) + " bytes: it may take half");
     return where.top() - below_top;
 }
 

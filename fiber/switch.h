@@ -63,7 +63,8 @@ inline void arrive_from(jump_result came) noexcept {
     auto& left = *static_cast<context*>(came.data);
     sanitizer_arrive(left.sanitizer, this_thread.current->sanitizer);
     left.resume_point = came.left_at;
-    if (left.state.load(std::memory_order_relaxed) >= run_state::suspended) [[unlikely]] arrive_from_stopped(left);
+    if (left.state.load(std::memory_order_relaxed) >= run_state::suspended) [[unlikely]]
+        arrive_from_stopped(left);
 }
 
 // switch_context for one that leaves inside a catch block, or while its stack is unwound.
@@ -73,7 +74,8 @@ void switch_from_catch(context& from, context& to) noexcept;
 /// `running` already.
 inline void switch_context(context& from, context& to) noexcept {
     thread_state& thread = this_thread;
-    if (!thread.exceptions->empty()) [[unlikely]] return switch_from_catch(from, to);
+    if (!thread.exceptions->empty()) [[unlikely]]
+        return switch_from_catch(from, to);
     from.error = std::exchange(*thread.error, to.error);
     to.become(run_state::running);
     thread.current = &to;

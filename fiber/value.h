@@ -29,11 +29,12 @@ public:
     value() noexcept = default;
 
     template <class T>
-        requires(!std::is_same_v<std::decay_t<T>, value>)
-    value(T&& object) {
+    requires(!std::is_same_v<std::decay_t<T>, value>) value(T&& object) {
         using held = std::decay_t<T>;
-        if constexpr (fits<held>) new (room_) held(std::forward<T>(object));
-        else *reinterpret_cast<held**>(room_) = new held(std::forward<T>(object));
+        if constexpr (fits<held>)
+            new (room_) held(std::forward<T>(object));
+        else
+            *reinterpret_cast<held**>(room_) = new held(std::forward<T>(object));
         kind_ = &kind_of<held>;
     }
 
@@ -61,10 +62,7 @@ public:
 
     /// `int y = g.switch_to(x)`: take<T>() by conversion.
     template <class T>
-        requires(!std::is_reference_v<T> && !std::is_same_v<T, value>)
-    operator T() && {
-        return take<T>();
-    }
+    requires(!std::is_reference_v<T> && !std::is_same_v<T, value>) operator T() && { return take<T>(); }
 
     void reset() noexcept {
         if (kind_) std::exchange(kind_, nullptr)->destroy(room_);
@@ -74,8 +72,8 @@ private:
     static constexpr std::size_t room_size = 3 * sizeof(void*);
 
     template <class T>
-    static constexpr bool fits = sizeof(T) <= room_size && alignof(T) <= alignof(void*) &&
-                                 std::is_nothrow_move_constructible_v<T>;
+    static constexpr bool fits = sizeof(T) <= room_size &&
+                                 alignof(T) <= alignof(void*) && std::is_nothrow_move_constructible_v<T>;
 
     struct kind {
         std::type_info const* type;
@@ -88,12 +86,16 @@ private:
     static constexpr kind kind_of{
         &typeid(T),
         [](std::byte* room) noexcept -> void* {
-            if constexpr (fits<T>) return room;
-            else return *reinterpret_cast<T**>(room);
+            if constexpr (fits<T>)
+                return room;
+            else
+                return *reinterpret_cast<T**>(room);
         },
         [](std::byte* room) noexcept {
-            if constexpr (fits<T>) reinterpret_cast<T*>(room)->~T();
-            else delete *reinterpret_cast<T**>(room);
+            if constexpr (fits<T>)
+                reinterpret_cast<T*>(room)->~T();
+            else
+                delete *reinterpret_cast<T**>(room);
         },
         [](std::byte* from, std::byte* to) noexcept {
             if constexpr (fits<T>) {
@@ -134,9 +136,12 @@ struct parameters<R (C::*)(A...) const noexcept> : parameters<R (*)(A...)> {};
 
 template <class... A>
 value pack(A&&... arguments) {
-    if constexpr (sizeof...(A) == 0) return {};
-    else if constexpr (sizeof...(A) == 1) return value(std::forward<A>(arguments)...);
-    else return value(std::tuple<std::decay_t<A>...>(std::forward<A>(arguments)...));
+    if constexpr (sizeof...(A) == 0)
+        return {};
+    else if constexpr (sizeof...(A) == 1)
+        return value(std::forward<A>(arguments)...);
+    else
+        return value(std::tuple<std::decay_t<A>...>(std::forward<A>(arguments)...));
 }
 
 // Calls `function` with what `arguments` holds, and packs what it returns.
@@ -155,9 +160,12 @@ value call_with(F& function, value arguments) {
         return call();
     } else {
         using wanted = typename parameters<F>::type;
-        if constexpr (std::tuple_size_v<wanted> != 1) return std::apply(call, arguments.take<wanted>());
-        else if constexpr (std::is_same_v<std::tuple_element_t<0, wanted>, value>) return call(std::move(arguments));
-        else return call(arguments.take<std::tuple_element_t<0, wanted>>());
+        if constexpr (std::tuple_size_v<wanted> != 1)
+            return std::apply(call, arguments.take<wanted>());
+        else if constexpr (std::is_same_v<std::tuple_element_t<0, wanted>, value>)
+            return call(std::move(arguments));
+        else
+            return call(arguments.take<std::tuple_element_t<0, wanted>>());
     }
 }
 

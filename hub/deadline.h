@@ -16,7 +16,8 @@ class deadline {
 public:
     constexpr deadline() noexcept = default;
 
-    constexpr deadline(std::chrono::steady_clock::time_point moment) noexcept : at_(moment.time_since_epoch().count()) {}
+    constexpr deadline(std::chrono::steady_clock::time_point moment) noexcept
+        : at_(moment.time_since_epoch().count()) {}
 
     template <class Rep, class Period>
     constexpr deadline(std::chrono::duration<Rep, Period> from_now) noexcept {

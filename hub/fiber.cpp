@@ -44,8 +44,7 @@ void task::unreferenced() noexcept {
 
 bool any_fiber::join(deadline until) const {
     if (task_->ended()) return true;
-    if (!task_->on_this_thread())
-        throw std::logic_error("join: " + name() + " belongs to another thread");
+    if (!task_->on_this_thread()) throw std::logic_error("join: " + name() + " belongs to another thread");
     context& self = context::current();
     if (task_ == &self) throw std::logic_error("join: " + name() + " would wait for itself");
     waiter one{self};

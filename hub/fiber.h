@@ -39,9 +39,9 @@ namespace detail {
 // has ended and nobody runs on its stack any more.
 struct COIR_API task : context {
     wait_queue joiners;
-    std::exception_ptr error; // what it ended with
+    std::exception_ptr error;            // what it ended with
     std::atomic<bool> error_seen{false}; // someone asked: then it is theirs to report
-    bool returned = false;    // it has a result; an ended one that has neither was ended by fiber_exit
+    bool returned = false;               // it has a result; an ended one that has neither was ended by fiber_exit
 
     explicit task(stack where) : context(where, "fiber") { retain(); }
 
@@ -172,9 +172,7 @@ public:
         this->join_for_result(until);
         if constexpr (!std::is_void_v<T>) return *block().result;
     }
-    T get(deadline until = {}) &&
-        requires(std::is_object_v<T>)
-    {
+    T get(deadline until = {}) && requires(std::is_object_v<T>) {
         this->join_for_result(until);
         return std::move(*block().result);
     }
@@ -213,7 +211,7 @@ auto spawn(spawn_options options, F&& function, A&&... arguments) {
 }
 
 template <class F, class... A>
-    requires std::invocable<std::decay_t<F>, std::decay_t<A>...>
+requires std::invocable<std::decay_t<F>, std::decay_t<A>...>
 auto spawn(F&& function, A&&... arguments) {
     return spawn(spawn_options{}, std::forward<F>(function), std::forward<A>(arguments)...);
 }
@@ -223,8 +221,7 @@ inline void joinall(std::initializer_list<any_fiber> all) {
     for (any_fiber const& each : all) each.join();
 }
 template <std::ranges::input_range Fibers>
-    requires std::convertible_to<std::ranges::range_reference_t<Fibers>, any_fiber const&>
-void joinall(Fibers&& all) {
+requires std::convertible_to<std::ranges::range_reference_t<Fibers>, any_fiber const&> void joinall(Fibers&& all) {
     for (any_fiber const& each : all) each.join();
 }
 

@@ -29,7 +29,7 @@ constexpr std::int64_t trim_interval = 1'000'000'000; // ns
 
 hub& hub::current() {
     if (!this_scheduler.owner) [[unlikely]] {
-        context::current(); // the thread's own context outlives the hub
+        context::current();                                // the thread's own context outlives the hub
         stack const place = acquire_stack(hub_stack_size); // and so does the thread's cache of stacks
         hub* made;
         try {
@@ -71,7 +71,7 @@ void hub::close(thread_ending& which) noexcept {
         self.loop_->run(true, timer_heap::none);
         self.run_posted();
     }
-    self.registration_.reset(); // nobody posts from here on …
+    self.registration_.reset();                                              // nobody posts from here on …
     while (self.posting_.load(std::memory_order_acquire) > 0) sched_yield(); // … but some are about to leave post()
     self.run_posted();
     self.loop_.reset();
@@ -172,8 +172,7 @@ void hub::strike(context& ended) noexcept {
 std::string hub::report() const {
     std::string lines;
     auto const line = [&](context const& one) {
-        static constexpr char const* states[] = {"not started", "ready",         "running",
-                                                 "parked",      "switched away", "ended"};
+        static constexpr char const* states[] = {"not started", "ready", "running", "parked", "switched away", "ended"};
         lines += "  " + one.name() + ": " + states[std::size_t(one.state.load())];
         if (one.state == run_state::parked && one.waits_for) {
             lines += std::string(", waits for ") + one.waits_for;
@@ -225,7 +224,8 @@ namespace {
 
 void yield() {
     scheduler& here = this_scheduler;
-    if (here.ready.empty() || --here.budget < 0) [[unlikely]] return yield_to_loop();
+    if (here.ready.empty() || --here.budget < 0) [[unlikely]]
+        return yield_to_loop();
     context& self = *this_thread.current;
     self.become(run_state::ready);
     switch_context(self, here.ready.rotate(self));

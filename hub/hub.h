@@ -74,8 +74,8 @@ public:
     /// **Parks.** Until `until` has passed: timed_out; or cancelled, as in wait_fd.
     static wake_reason wait_until(deadline until);
 
-    /// `fd` is about to be closed or replaced: all who wait for it, on any thread, get `closed`, and nothing of it stays
-    /// registered. Costs little on a descriptor that nobody waited for. Any thread.
+    /// `fd` is about to be closed or replaced: all who wait for it, on any thread, get `closed`, and nothing of it
+    /// stays registered. Costs little on a descriptor that nobody waited for. Any thread.
     static void forget_fd(int fd) noexcept;
 
     /// Runs `what` on the hub's thread, in the order of posting. Any thread. The hub must outlive the call.
@@ -83,8 +83,8 @@ public:
 
     /// The same for any callable. Any thread. Allocates. What the callable throws ends the program.
     template <class F>
-        requires std::invocable<std::decay_t<F>&>
-    void post(F&& function) {
+    requires std::invocable < std::decay_t<F>
+    & > void post(F&& function) {
         struct job : posted {
             std::decay_t<F> function;
             explicit job(F&& from) : posted(&run_and_delete), function(std::forward<F>(from)) {}
@@ -132,9 +132,9 @@ private:
     std::optional<hub_registration> registration_; // until the thread ends
     std::unique_ptr<loop> loop_;
     timer_heap timers_;
-    timer trim_; // once a second while stacks lie idle
-    std::int64_t last_look_ = 0;   // at the descriptors, steady ns
-    std::uint64_t looked_at_ = 0;  // the ready queue's pushed() then
+    timer trim_;                            // once a second while stacks lie idle
+    std::int64_t last_look_ = 0;            // at the descriptors, steady ns
+    std::uint64_t looked_at_ = 0;           // the ready queue's pushed() then
     std::atomic<posted*> mailbox_{nullptr}; // newest first
     std::atomic<int> posting_{0};           // calls of post() under way
     std::size_t expected_posts_ = 0;

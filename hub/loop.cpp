@@ -60,13 +60,14 @@ loop::loop(std::uint64_t bit) : bit_(bit), armed_for_(timer_heap::none), slack_(
     }
     close(spare);
     own_ = std::make_unique<own_watchers>();
-    ev_io_init(&own_->timer,
-               [](struct ev_loop* ev, ev_io*, int) {
-                   auto& self = *static_cast<loop*>(ev_userdata(ev));
-                   self.armed_for_ = timer_heap::none;
-                   self.timer_fired_ = true;
-               },
-               timer_fd_, EV_READ);
+    ev_io_init(
+        &own_->timer,
+        [](struct ev_loop* ev, ev_io*, int) {
+            auto& self = *static_cast<loop*>(ev_userdata(ev));
+            self.armed_for_ = timer_heap::none;
+            self.timer_fired_ = true;
+        },
+        timer_fd_, EV_READ);
     ev_io_start(ev_, &own_->timer);
     ev_async_init(&own_->interrupted, [](struct ev_loop*, ev_async*, int) {});
     ev_async_start(ev_, &own_->interrupted);
@@ -91,9 +92,10 @@ loop::~loop() {
     close(timer_fd_);
 }
 
-// libev keeps its epoll set to itself, but unregister() needs it. It is the one set that knows our timerfd: EPOLL_CTL_MOD
-// fails on every other descriptor. That leaves the events as they are, and the registration is made again right after.
-// A bare system call, because ThreadSanitizer takes it for a use of descriptors that belong to other threads.
+// libev keeps its epoll set to itself, but unregister() needs it. It is the one set that knows our timerfd:
+// EPOLL_CTL_MOD fails on every other descriptor. That leaves the events as they are, and the registration is made again
+// right after. A bare system call, because ThreadSanitizer takes it for a use of descriptors that belong to other
+// threads.
 void loop::find_backend_fd() {
     ev_run(ev_, EVRUN_NOWAIT); // registers the timerfd
     rlimit limit{};
@@ -175,12 +177,13 @@ loop::fd_entry& loop::make(int fd) {
             fresh[i].record = &watched(int(chunk * chunk_size + i));
             for (direction way : {direction::read, direction::write}) {
                 fd_watch& watch = fresh[i].watches[std::size_t(way)];
-                ev_io_init(&watch.io,
-                           [](struct ev_loop* ev, ev_io* io, int events) {
-                               static_assert(offsetof(fd_watch, io) == 0);
-                               static_cast<loop*>(ev_userdata(ev))->on_io(*reinterpret_cast<fd_watch*>(io), events);
-                           },
-                           int(chunk * chunk_size + i), event_of(way));
+                ev_io_init(
+                    &watch.io,
+                    [](struct ev_loop* ev, ev_io* io, int events) {
+                        static_assert(offsetof(fd_watch, io) == 0);
+                        static_cast<loop*>(ev_userdata(ev))->on_io(*reinterpret_cast<fd_watch*>(io), events);
+                    },
+                    int(chunk * chunk_size + i), event_of(way));
             }
         }
         chunks_[chunk] = std::move(fresh);
@@ -216,8 +219,10 @@ void loop::remove(fd_waiter& one) noexcept {
     fd_watch& watch = entry->watches[std::size_t(one.way)];
     if (!watch.queue.empty() || !ev_is_active(&watch.io)) return;
     ev_io_stop(ev_, &watch.io);
-    if (ev_is_active(&entry->watches[0].io) || ev_is_active(&entry->watches[1].io)) changed_.push_back(one.fd);
-    else unregister(one.fd);
+    if (ev_is_active(&entry->watches[0].io) || ev_is_active(&entry->watches[1].io))
+        changed_.push_back(one.fd);
+    else
+        unregister(one.fd);
 }
 
 void loop::forget_if_closed(int fd) noexcept {
@@ -257,9 +262,7 @@ void loop::forget_elsewhere(int fd) noexcept {
     unregister(fd);
 }
 
-void loop::unregister(int fd) noexcept {
-    epoll_ctl(backend_fd_, EPOLL_CTL_DEL, fd, nullptr);
-}
+void loop::unregister(int fd) noexcept { epoll_ctl(backend_fd_, EPOLL_CTL_DEL, fd, nullptr); }
 
 void loop::on_io(fd_watch& watch, int events) noexcept {
     if (events & EV_ERROR) { // closed behind our back: libev has stopped the watcher

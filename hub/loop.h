@@ -53,16 +53,16 @@ public:
     /// Queues `one` and sees to it that its descriptor is watched. One that is not open wakes it with `closed`, or is
     /// refused at once: false.
     bool add(fd_waiter& one);
-    /// After every add, even if a fork came between and this is another loop: takes `one` out if no event did, and stops
-    /// the watcher unless it may stay.
+    /// After every add, even if a fork came between and this is another loop: takes `one` out if no event did, and
+    /// stops the watcher unless it may stay.
     void remove(fd_waiter& one) noexcept;
     /// The descriptor is about to be closed, and its record's generation has moved on: takes it out of the epoll set,
     /// wakes all who wait for it and forgets it.
     void forget(int fd) noexcept;
     /// If it was closed since it was last watched: wakes and forgets. The number may mean another file already.
     void forget_if_closed(int fd) noexcept;
-    /// The descriptor is about to be closed on another thread, which calls this and then posts forget_if_closed(): takes
-    /// it out of the epoll set while the number still means it.
+    /// The descriptor is about to be closed on another thread, which calls this and then posts forget_if_closed():
+    /// takes it out of the epoll set while the number still means it.
     void forget_elsewhere(int fd) noexcept;
 
     std::size_t waiting() const noexcept { return waiting_; }
@@ -86,15 +86,15 @@ private:
     ::ev_loop* ev_;
     std::unique_ptr<own_watchers> own_;
     std::vector<std::unique_ptr<fd_entry[]>> chunks_; // entries never move: libev holds pointers into them
-    std::vector<int> changed_;  // descriptors of which libev will tell the kernel in the next round
-    std::mutex registering_;    // from looking whether those are open until the kernel was told
+    std::vector<int> changed_;     // descriptors of which libev will tell the kernel in the next round
+    std::mutex registering_;       // from looking whether those are open until the kernel was told
     bool registering_now_ = false; // this loop holds it
     std::size_t waiting_ = 0;
     std::int64_t armed_for_; // the moment the timerfd is set to, or none
     bool timer_fired_ = false;
-    std::int64_t slack_;     // ns: the thread's timer slack, as the kernel grants itself for any sleep
+    std::int64_t slack_; // ns: the thread's timer slack, as the kernel grants itself for any sleep
     int timer_fd_ = -1;
-    int backend_fd_ = -1;    // libev's epoll set
+    int backend_fd_ = -1; // libev's epoll set
 };
 
 } // namespace coir

@@ -41,8 +41,10 @@ std::invoke_result_t<F&> offload(F&& function, char const* what = "an offloaded 
         [](void* argument) {
             auto& self = *static_cast<struct call*>(argument);
             try {
-                if constexpr (std::is_void_v<result_type>) self.function();
-                else self.result.emplace(self.function());
+                if constexpr (std::is_void_v<result_type>)
+                    self.function();
+                else
+                    self.result.emplace(self.function());
             } catch (...) {
                 self.error = std::current_exception();
             }

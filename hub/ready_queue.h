@@ -23,7 +23,8 @@ public:
     std::uint64_t pushed() const noexcept { return tail_; }
 
     void push(context& ready) {
-        if (tail_ - head_ == capacity_) [[unlikely]] grow();
+        if (tail_ - head_ == capacity_) [[unlikely]]
+            grow();
         ring_[tail_++ & (capacity_ - 1)] = &ready;
     }
 
@@ -54,7 +55,8 @@ private:
 
     // Always inline: on its own, gcc takes it for a function without effect.
     [[gnu::always_inline]] void fetch_ahead() const noexcept {
-        if (tail_ - head_ <= block_ahead) [[likely]] return;
+        if (tail_ - head_ <= block_ahead) [[likely]]
+            return;
         __builtin_prefetch(ring_[(head_ + block_ahead) & (capacity_ - 1)]);
         auto const* saved = static_cast<char const*>(ring_[(head_ + stack_ahead) & (capacity_ - 1)]->resume_point);
         __builtin_prefetch(saved);

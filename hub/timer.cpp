@@ -51,8 +51,10 @@ void timer_heap::cancel(timer& set) noexcept {
     heap_.pop_back();
     set.slot = timer::unset;
     if (slot == heap_.size()) return;
-    if (slot > 0 && last.before(heap_[(slot - 1) / ways])) rise(slot, last);
-    else sink(slot, last);
+    if (slot > 0 && last.before(heap_[(slot - 1) / ways]))
+        rise(slot, last);
+    else
+        sink(slot, last);
 }
 
 void timer_heap::fire_due(std::int64_t now) noexcept {

@@ -51,9 +51,7 @@ private:
         std::int64_t at;
         std::uint64_t order;
         timer* owner;
-        bool before(entry const& other) const noexcept {
-            return at != other.at ? at < other.at : order < other.order;
-        }
+        bool before(entry const& other) const noexcept { return at != other.at ? at < other.at : order < other.order; }
     };
 
     void place(std::size_t slot, entry const& what) noexcept;

@@ -1,10 +1,10 @@
 // What the shim knows of each descriptor: what kind of file it is, and whether the program made it non-blocking.
 //
-// A cache of facts that the kernel holds: filled in at a descriptor's first use by a fiber, dropped by every hooked call
-// that ends or changes it. It grows with the numbers in use; any thread may look.
+// A cache of facts that the kernel holds: filled in at a descriptor's first use by a fiber, dropped by every hooked
+// call that ends or changes it. It grows with the numbers in use; any thread may look.
 //
-// Not seen, and so believed wrongly until the descriptor is closed: O_NONBLOCK set through another process's copy of the
-// same open file.
+// Not seen, and so believed wrongly until the descriptor is closed: O_NONBLOCK set through another process's copy of
+// the same open file.
 #pragma once
 
 #include <atomic>

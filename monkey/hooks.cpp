@@ -46,7 +46,8 @@ long no_throw(Body body) noexcept {
 template <class Result, class Body>
 Result sets_errno(Body body) noexcept {
     long const result = no_throw(body);
-    if (result >= 0) [[likely]] return Result(result);
+    if (result >= 0) [[likely]]
+        return Result(result);
     errno = int(-result);
     return Result(-1);
 }
@@ -67,7 +68,8 @@ Result as_is(Body body) noexcept {
 #define DEFINE(when, convention, result, symbol, parameters, arguments, call)                                          \
     extern "C" __attribute__((visibility("default"))) result hooked_##symbol parameters asm(#symbol);                  \
     result hooked_##symbol parameters {                                                                                \
-        if (!when()) [[likely]] return real.symbol arguments;                                                          \
+        if (!when()) [[likely]]                                                                                        \
+            return real.symbol arguments;                                                                              \
         return convention<result>([&]() -> long { return body::call; });                                               \
     }
 // A row that is declared otherwise than libc's header does not compile.

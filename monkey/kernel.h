@@ -13,9 +13,12 @@ namespace detail {
 
 template <class T>
 long as_register(T argument) noexcept {
-    if constexpr (std::is_pointer_v<T>) return reinterpret_cast<long>(argument);
-    else if constexpr (std::is_null_pointer_v<T>) return 0;
-    else return static_cast<long>(argument);
+    if constexpr (std::is_pointer_v<T>)
+        return reinterpret_cast<long>(argument);
+    else if constexpr (std::is_null_pointer_v<T>)
+        return 0;
+    else
+        return static_cast<long>(argument);
 }
 
 inline long system_call(long number, long a, long b, long c, long d, long e, long f) noexcept {

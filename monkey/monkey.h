@@ -1,5 +1,5 @@
-// The shim as a program sees it. libcoir-monkey.so is put under a program with LD_PRELOAD, or linked before libc; then the
-// blocking calls that the program and its libraries make in a fiber let other fibers run.
+// The shim as a program sees it. libcoir-monkey.so is put under a program with LD_PRELOAD, or linked before libc; then
+// the blocking calls that the program and its libraries make in a fiber let other fibers run.
 #pragma once
 
 #include <cstring>

@@ -91,7 +91,9 @@ long look_and_wait(deadline until, Look look, Wait wait) {
 long poll_until(pollfd* set, nfds_t count, deadline until, sigset_t const* mask) {
     return look_and_wait(
         until, [&] { return kernel(SYS_ppoll, set, count, &at_once, mask, kernel_sigset_size); },
-        [&](deadline limit) { return wait_for_any({set, count}, limit); });
+        [&](deadline limit) {
+            return wait_for_any({set, count}, limit);
+        });
 }
 
 // select(2) overwrites its sets, so each look gets copies. Sets may be larger than fd_set: only `count` bits are ours.
@@ -123,7 +125,8 @@ public:
         for (int fd = 0; fd < count_; ++fd) {
             short wanted = 0;
             for (std::size_t i = 0; i < 3; ++i)
-                if (given_[i] && wanted_[i][std::size_t(fd) / bits] >> (std::size_t(fd) % bits) & 1) wanted |= events[i];
+                if (given_[i] && wanted_[i][std::size_t(fd) / bits] >> (std::size_t(fd) % bits) & 1)
+                    wanted |= events[i];
             if (wanted) set.push_back({fd, wanted, 0});
         }
         return set;
@@ -153,15 +156,15 @@ long select_until(int count, fd_set* read, fd_set* write, fd_set* except, deadli
             std::erase_if(as_poll, [](pollfd const& one) { return kernel(SYS_fcntl, one.fd, F_GETFD, 0) < 0; });
         return why;
     };
-    long const found = look_and_wait(until, [&] { return sets.look(mask); }, wait);
+    long const found = look_and_wait(
+        until, [&] { return sets.look(mask); }, wait);
     if (found >= 0) sets.give_back();
     return found;
 }
 
 long epoll_until(int set, epoll_event* events, int room, deadline until, sigset_t const* mask) {
     return look_and_wait(
-        until,
-        [&] { return kernel(SYS_epoll_pwait, set, events, room, 0, mask, kernel_sigset_size); },
+        until, [&] { return kernel(SYS_epoll_pwait, set, events, room, 0, mask, kernel_sigset_size); },
         [&](deadline limit) { return hub::wait_fd(set, hub::readable, limit, closing::seen); });
 }
 
@@ -180,7 +183,8 @@ long body::ppoll(pollfd* set, nfds_t count, timespec const* limit, sigset_t cons
 long body::select(int count, fd_set* read, fd_set* write, fd_set* except, timeval* limit) {
     if (limit && (limit->tv_sec < 0 || limit->tv_usec < 0)) return -EINVAL;
     deadline until;
-    if (limit) until = deadline_after(timespec{limit->tv_sec + limit->tv_usec / 1'000'000, limit->tv_usec % 1'000'000 * 1000});
+    if (limit)
+        until = deadline_after(timespec{limit->tv_sec + limit->tv_usec / 1'000'000, limit->tv_usec % 1'000'000 * 1000});
     long const found = select_until(count, read, write, except, until, nullptr);
     if (limit) {
         std::int64_t const left = std::max<std::int64_t>(0, until.ns() - steady_now()) / 1000;
@@ -189,7 +193,8 @@ long body::select(int count, fd_set* read, fd_set* write, fd_set* except, timeva
     return found;
 }
 
-long body::pselect6(int count, fd_set* read, fd_set* write, fd_set* except, timespec const* limit, sigset_t const* mask) {
+long body::pselect6(int count, fd_set* read, fd_set* write, fd_set* except, timespec const* limit,
+                    sigset_t const* mask) {
     if (limit && !valid(*limit)) return -EINVAL;
     return select_until(count, read, write, except, limit ? deadline_after(*limit) : deadline::never(), mask);
 }

@@ -24,7 +24,8 @@ public:
 
     Result operator()(A... arguments) {
         auto* function = found_.load(std::memory_order_relaxed);
-        if (!function) [[unlikely]] function = find();
+        if (!function) [[unlikely]]
+            function = find();
         return function(arguments...);
     }
 

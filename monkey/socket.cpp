@@ -114,9 +114,8 @@ long body::recvfrom(int fd, void* buffer, size_t size, int flags, sockaddr* from
         iovec const whole{buffer, size};
         return receive_all(fd, about, flags, &whole, 1);
     }
-    return receive_once(fd, about, flags, size, [&](int how) {
-        return kernel(SYS_recvfrom, fd, buffer, size, how, from, length);
-    });
+    return receive_once(fd, about, flags, size,
+                        [&](int how) { return kernel(SYS_recvfrom, fd, buffer, size, how, from, length); });
 }
 
 long body::recvmsg(int fd, msghdr* message, int flags) {

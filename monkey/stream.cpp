@@ -1,7 +1,7 @@
 // read, write and their kin, on whatever the descriptor is.
 //
-// A socket is tried with MSG_DONTWAIT, everything else with RWF_NOWAIT: neither touches O_NONBLOCK, which belongs to the
-// open file that other processes may share. Files that know no RWF_NOWAIT (terminals, some devices, pipes of old
+// A socket is tried with MSG_DONTWAIT, everything else with RWF_NOWAIT: neither touches O_NONBLOCK, which belongs to
+// the open file that other processes may share. Files that know no RWF_NOWAIT (terminals, some devices, pipes of old
 // kernels) are asked with poll() first.
 
 #include "hub/offload.h"
@@ -81,8 +81,7 @@ long read_parts(int fd, iovec const* parts, std::size_t count) {
     case file_kind::pipe:
     case file_kind::other:
         if (blocking)
-            return waiting{fd, about, direction::read}.retry(
-                [&] { return read_now(fd, parts, count, at_position); });
+            return waiting{fd, about, direction::read}.retry([&] { return read_now(fd, parts, count, at_position); });
         break;
     case file_kind::unknown:
     case file_kind::none: break;
@@ -90,8 +89,8 @@ long read_parts(int fd, iovec const* parts, std::size_t count) {
     return kernel(SYS_readv, fd, parts, count);
 }
 
-// One attempt to write without blocking. Where RWF_NOWAIT is unknown, a poll that says "writable" promises PIPE_BUF bytes
-// to a pipe and nothing certain to a terminal: that one is written to by a worker thread.
+// One attempt to write without blocking. Where RWF_NOWAIT is unknown, a poll that says "writable" promises PIPE_BUF
+// bytes to a pipe and nothing certain to a terminal: that one is written to by a worker thread.
 long write_now(int fd, file_kind kind, iovec const* parts, std::size_t count) {
     if (kind == file_kind::stream || kind == file_kind::packets) {
         msghdr message{};

@@ -82,8 +82,7 @@ address address::ip(std::string_view text, std::uint16_t port) {
 
 address address::from_native(sockaddr const* native, socklen_t size) {
     address made;
-    if (size < sizeof native->sa_family)
-        throw std::system_error(EINVAL, std::generic_category(), "socket address");
+    if (size < sizeof native->sa_family) throw std::system_error(EINVAL, std::generic_category(), "socket address");
     made.any_.sa_family = native->sa_family;
     if (!made.native_size()) throw std::system_error(EAFNOSUPPORT, std::generic_category(), "socket address");
     if (size < made.native_size()) throw std::system_error(EINVAL, std::generic_category(), "socket address");
@@ -104,12 +103,9 @@ address address::with_port(std::uint16_t port) const noexcept {
 
 socklen_t address::native_size() const noexcept {
     switch (family()) {
-    case AF_INET:
-        return sizeof v4_;
-    case AF_INET6:
-        return sizeof v6_;
-    default:
-        return 0;
+    case AF_INET: return sizeof v4_;
+    case AF_INET6: return sizeof v6_;
+    default: return 0;
     }
 }
 
@@ -117,28 +113,24 @@ std::string address::to_string() const {
     char text[INET6_ADDRSTRLEN];
     std::string const colon_port = ":" + std::to_string(port());
     switch (family()) {
-    case AF_INET:
-        return inet_ntop(AF_INET, &v4_.sin_addr, text, sizeof text) + colon_port;
+    case AF_INET: return inet_ntop(AF_INET, &v4_.sin_addr, text, sizeof text) + colon_port;
     case AF_INET6: {
         std::string host = inet_ntop(AF_INET6, &v6_.sin6_addr, text, sizeof text);
         if (v6_.sin6_scope_id) host += "%" + std::to_string(v6_.sin6_scope_id);
         return "[" + host + "]" + colon_port;
     }
-    default:
-        return "nowhere";
+    default: return "nowhere";
     }
 }
 
 bool address::operator==(address const& other) const noexcept {
     if (family() != other.family() || port() != other.port()) return false;
     switch (family()) {
-    case AF_INET:
-        return v4_.sin_addr.s_addr == other.v4_.sin_addr.s_addr;
+    case AF_INET: return v4_.sin_addr.s_addr == other.v4_.sin_addr.s_addr;
     case AF_INET6:
         return std::memcmp(&v6_.sin6_addr, &other.v6_.sin6_addr, sizeof v6_.sin6_addr) == 0 &&
                v6_.sin6_scope_id == other.v6_.sin6_scope_id;
-    default:
-        return true;
+    default: return true;
     }
 }
 

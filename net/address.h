@@ -18,8 +18,7 @@ namespace coir::net {
 class COIR_API address {
 public:
     /// None: family() is AF_UNSPEC, to_string() is "nowhere".
-    address() noexcept
-        : v6_{} {}
+    address() noexcept : v6_{} {}
 
     /// Reads what to_string() writes:
     ///   "127.0.0.1:8001"      IPv4
@@ -30,8 +29,7 @@ public:
     /// Port 0 lets the kernel choose when listening. Throws std::system_error(EINVAL) that quotes the text
     /// and tells what is wrong with it.
     template <class Text>
-    requires std::convertible_to<Text const&, std::string_view> address(Text const& text)
-        : address(parse(text)) {}
+    requires std::convertible_to<Text const&, std::string_view> address(Text const& text) : address(parse(text)) {}
 
     /// "127.0.0.1" or "::1", without brackets, and the port. Throws std::system_error(EINVAL) that quotes the
     /// text.

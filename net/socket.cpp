@@ -37,8 +37,7 @@ bool socket::wait(operation what, deadline until) {
 }
 
 socket::socket(int family, int type, int protocol, address const& with)
-    : fd_(::socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol))
-    , with_(with) {
+    : fd_(::socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol)), with_(with) {
     if (fd_ < 0) fail_with(with, "make a socket for", errno);
 }
 
@@ -78,14 +77,11 @@ void socket::set_option(int level, int name, int value, char const* what) {
     if (setsockopt(fd_, level, name, &value, sizeof value) < 0) fail_with(with_, what, errno);
 }
 
-void socket::fail(operation what, int error) const {
-    fail_with(with_, what.words, error);
-}
+void socket::fail(operation what, int error) const { fail_with(with_, what.words, error); }
 
 void socket::refuse_second(operation what) const {
-    throw std::logic_error(std::string(what.words) + " " + with_.to_string() + ": " +
-                           context::current().name() + " may not, while " +
-                           waiting_[std::size_t(what.way)]->who.name() + " waits for the same");
+    throw std::logic_error(std::string(what.words) + " " + with_.to_string() + ": " + context::current().name() +
+                           " may not, while " + waiting_[std::size_t(what.way)]->who.name() + " waits for the same");
 }
 
 } // namespace coir::net

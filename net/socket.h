@@ -29,14 +29,10 @@ public:
     socket(int family, int type, int protocol, address const& with);
 
     /// Takes over `fd`, which must have O_NONBLOCK set. `with` is whom messages name.
-    socket(int fd, address const& with) noexcept
-        : fd_(fd)
-        , with_(with) {}
+    socket(int fd, address const& with) noexcept : fd_(fd), with_(with) {}
 
     socket(socket&& other) noexcept
-        : fd_(other.release())
-        , spent_{other.spent_[0], other.spent_[1]}
-        , with_(other.with_) {}
+        : fd_(other.release()), spent_{other.spent_[0], other.spent_[1]}, with_(other.with_) {}
     socket& operator=(socket&& other) noexcept;
     ~socket() { close(); }
 

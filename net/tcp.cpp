@@ -22,18 +22,16 @@ bool befell_the_connection(int error) noexcept {
     case EHOSTDOWN:
     case ENONET:
     case EHOSTUNREACH:
-    case ENETUNREACH:
-        return true;
-    default:
-        return false;
+    case ENETUNREACH: return true;
+    default: return false;
     }
 }
 
 } // namespace
 
 std::size_t tcp_stream::read_some(std::span<std::byte> into, deadline until) {
-    auto const got = std::size_t(
-        socket_.attempt(reading, until, [&](int fd) { return ::recv(fd, into.data(), into.size(), 0); }));
+    auto const got =
+        std::size_t(socket_.attempt(reading, until, [&](int fd) { return ::recv(fd, into.data(), into.size(), 0); }));
     if (got < into.size()) socket_.transferred_less(direction::read);
     return got;
 }
@@ -43,8 +41,8 @@ void tcp_stream::read_exactly(std::span<std::byte> into, deadline until) {
     while (got < into.size()) {
         std::size_t const more = read_some(into.subspan(got), until);
         if (more == 0)
-            throw end_of_stream("read from " + peer_address().to_string() + ": it ended after " +
-                                std::to_string(got) + " of " + std::to_string(into.size()) + " bytes");
+            throw end_of_stream("read from " + peer_address().to_string() + ": it ended after " + std::to_string(got) +
+                                " of " + std::to_string(into.size()) + " bytes");
         got += more;
     }
 }
@@ -75,16 +73,12 @@ tcp_stream tcp_stream::connect(address const& peer, deadline until) {
 }
 
 void tcp_stream::shutdown_write() {
-    if (::shutdown(socket_.native(), SHUT_WR) < 0)
-        socket_.fail({direction::write, "end the stream to"}, errno);
+    if (::shutdown(socket_.native(), SHUT_WR) < 0) socket_.fail({direction::write, "end the stream to"}, errno);
 }
 
-void tcp_stream::no_delay(bool on) {
-    socket_.set_option(IPPROTO_TCP, TCP_NODELAY, on, "set TCP_NODELAY with");
-}
+void tcp_stream::no_delay(bool on) { socket_.set_option(IPPROTO_TCP, TCP_NODELAY, on, "set TCP_NODELAY with"); }
 
-tcp_listener::tcp_listener(address const& where, int backlog)
-    : socket_(where.family(), SOCK_STREAM, 0, where) {
+tcp_listener::tcp_listener(address const& where, int backlog) : socket_(where.family(), SOCK_STREAM, 0, where) {
     socket_.set_option(SOL_SOCKET, SO_REUSEADDR, 1, "set SO_REUSEADDR on");
     if (::bind(socket_.native(), where.native(), where.native_size()) < 0) socket_.fail(listening, errno);
     if (::listen(socket_.native(), backlog) < 0) socket_.fail(listening, errno);

@@ -33,8 +33,7 @@ public:
     /// Refers to nothing: every call fails with EBADF.
     tcp_stream() noexcept = default;
     /// A connected one. Its with() is the peer.
-    explicit tcp_stream(socket connected) noexcept
-        : socket_(std::move(connected)) {}
+    explicit tcp_stream(socket connected) noexcept : socket_(std::move(connected)) {}
 
     /// **Parks.** A connection to `peer`. Throws "connect 127.0.0.1:8001: Connection refused".
     static tcp_stream connect(address const& peer, deadline until = {});
@@ -48,9 +47,7 @@ public:
 
     /// **Parks.** Until `into` is full. Throws end_of_stream if the peer sends less.
     void read_exactly(std::span<std::byte> into, deadline until = {});
-    void read_exactly(std::span<char> into, deadline until = {}) {
-        read_exactly(std::as_writable_bytes(into), until);
-    }
+    void read_exactly(std::span<char> into, deadline until = {}) { read_exactly(std::as_writable_bytes(into), until); }
 
     /// **Parks.** Until the kernel has taken all of `what`; `until` is for the whole. When this throws, a
     /// part of it may have been sent. A vanished peer is EPIPE or ECONNRESET, never SIGPIPE.
@@ -61,8 +58,7 @@ public:
     /// The same for arrays, vectors and spans of char.
     template <std::ranges::contiguous_range Chars>
     requires(std::same_as<std::ranges::range_value_t<Chars>, char> &&
-             !std::convertible_to<Chars, std::string_view>) void write_all(Chars const& what,
-                                                                           deadline until = {}) {
+             !std::convertible_to<Chars, std::string_view>) void write_all(Chars const& what, deadline until = {}) {
         write_all(std::string_view(std::ranges::data(what), std::ranges::size(what)), until);
     }
 

@@ -9,10 +9,8 @@
 /// with 1024. Throws std::system_error. Any thread.
 inline rlim_t raise_descriptor_limit() {
     rlimit limit;
-    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        throw std::system_error(errno, std::generic_category(), "getrlimit");
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) throw std::system_error(errno, std::generic_category(), "getrlimit");
     limit.rlim_cur = limit.rlim_max;
-    if (::setrlimit(RLIMIT_NOFILE, &limit) != 0)
-        throw std::system_error(errno, std::generic_category(), "setrlimit");
+    if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) throw std::system_error(errno, std::generic_category(), "setrlimit");
     return limit.rlim_cur;
 }

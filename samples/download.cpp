@@ -14,9 +14,7 @@ namespace {
 class part_file {
 public:
     explicit part_file(std::filesystem::path const& target)
-        : target_(target)
-        , name_(target.native() + ".part")
-        , file_(std::fopen(name_.c_str(), "wb")) {
+        : target_(target), name_(target.native() + ".part"), file_(std::fopen(name_.c_str(), "wb")) {
         if (!file_) fail(errno, "open " + name_);
     }
     ~part_file() {
@@ -68,8 +66,8 @@ int on_progress(void* progress, curl_off_t total, curl_off_t bytes, curl_off_t, 
 
 } // namespace
 
-std::uint64_t download(std::string const& url, std::filesystem::path const& target,
-                       std::chrono::seconds patience, download_progress const& progress) {
+std::uint64_t download(std::string const& url, std::filesystem::path const& target, std::chrono::seconds patience,
+                       download_progress const& progress) {
     part_file file{target};
     std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> curl{curl_easy_init(), curl_easy_cleanup};
     if (!curl) throw std::runtime_error("curl_easy_init: out of memory");
@@ -78,9 +76,7 @@ std::uint64_t download(std::string const& url, std::filesystem::path const& targ
     auto const check = [&](CURLcode result) {
         if (result != CURLE_OK) throw std::runtime_error(*reason ? reason : curl_easy_strerror(result));
     };
-    auto const set = [&](CURLoption option, auto value) {
-        check(curl_easy_setopt(curl.get(), option, value));
-    };
+    auto const set = [&](CURLoption option, auto value) { check(curl_easy_setopt(curl.get(), option, value)); };
 
     set(CURLOPT_ERRORBUFFER, reason);
     set(CURLOPT_URL, url.c_str());

@@ -18,5 +18,5 @@ using download_progress = std::function<void(std::uint64_t bytes, std::uint64_t 
 /// the bytes are written to `target`.part, which is renamed in the end and removed on failure. Gives up when
 /// no connection is made or not one byte comes for `patience`. **Blocks.** Throws std::runtime_error, whose
 /// text is the reason: libcurl's for what went wrong on the way, std::system_error for the file.
-std::uint64_t download(std::string const& url, std::filesystem::path const& target,
-                       std::chrono::seconds patience, download_progress const& progress = {});
+std::uint64_t download(std::string const& url, std::filesystem::path const& target, std::chrono::seconds patience,
+                       download_progress const& progress = {});

@@ -67,8 +67,7 @@ struct batch {
             auto const bytes = download(wanted.url, directory / wanted.name, patience,
                                         [&](auto got, auto total) { lines.grew(wanted.number, got, total); });
             seconds const took = std::chrono::steady_clock::now() - begin;
-            lines.finished(wanted.number,
-                           fmt::format("{}  {} bytes  {:.2f} s", wanted.name, bytes, took.count()));
+            lines.finished(wanted.number, fmt::format("{}  {} bytes  {:.2f} s", wanted.name, bytes, took.count()));
         } catch (std::exception const& error) {
             failed = true;
             lines.failed(wanted.number, fmt::format("{}: {}", wanted.url, error.what()));
@@ -90,8 +89,7 @@ struct batch {
         std::vector<coir::fiber<void>> fibers;
         std::size_t next = 0; // needs no lock: a fiber lets others run only where it waits
         if (jobs == 0) {
-            for (file const& each : files)
-                fibers.push_back(coir::spawn(roomy, &batch::fetch, this, std::cref(each)));
+            for (file const& each : files) fibers.push_back(coir::spawn(roomy, &batch::fetch, this, std::cref(each)));
         } else {
             for (unsigned i = 0; i < jobs && i < files.size(); ++i)
                 fibers.push_back(coir::spawn(roomy, [&] {
@@ -112,8 +110,7 @@ int main(int argc, char** argv) try {
     unsigned patience = 30;
     bool compare = false;
     CLI::App options{"Downloads URLs into files, all at once, on one thread."};
-    options.add_option("url", urls, "what to download; files are named after the last part of the path")
-        ->required();
+    options.add_option("url", urls, "what to download; files are named after the last part of the path")->required();
     options.add_option("--dir", directory, "where the files go")->capture_default_str();
     options.add_option("--jobs", jobs, "how many at a time (default: all)")->check(CLI::Range(1, 1000000));
     options.add_option("--timeout", patience, "seconds to wait for a connection, or for the next byte")

@@ -25,9 +25,7 @@ struct load {
     unsigned size = 64; // bytes of a message
 };
 
-[[noreturn]] void fail(std::string const& what) {
-    throw std::system_error(errno, std::generic_category(), what);
-}
+[[noreturn]] void fail(std::string const& what) { throw std::system_error(errno, std::generic_category(), what); }
 
 int connect_to(std::uint16_t port) {
     int const peer = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -87,8 +85,8 @@ void join_and_check(std::vector<coir::fiber<T>> const& connections) {
     try {
         std::rethrow_exception(first);
     } catch (std::exception const& error) {
-        throw std::runtime_error(fmt::format("{} of {} connections failed, the first with: {}", failed,
-                                             connections.size(), error.what()));
+        throw std::runtime_error(
+            fmt::format("{} of {} connections failed, the first with: {}", failed, connections.size(), error.what()));
     }
 }
 
@@ -103,8 +101,7 @@ void run(load const& asked) {
 
     // All are connected before the first byte is sent, so that they are really open at the same time.
     std::vector<coir::fiber<int>> connecting;
-    for (unsigned i = 0; i < asked.connections; ++i)
-        connecting.push_back(coir::spawn(connect_to, asked.port));
+    for (unsigned i = 0; i < asked.connections; ++i) connecting.push_back(coir::spawn(connect_to, asked.port));
     join_and_check(connecting);
 
     auto const begin = std::chrono::steady_clock::now();
@@ -115,8 +112,8 @@ void run(load const& asked) {
     std::chrono::duration<double> const took = std::chrono::steady_clock::now() - begin;
 
     std::uint64_t const messages = std::uint64_t(asked.connections) * asked.messages;
-    fmt::print("{} connections, {} messages, {} bytes, {:.2f} s, {:.0f} messages/s\n", asked.connections,
-               messages, messages * asked.size, took.count(), double(messages) / took.count());
+    fmt::print("{} connections, {} messages, {} bytes, {:.2f} s, {:.0f} messages/s\n", asked.connections, messages,
+               messages * asked.size, took.count(), double(messages) / took.count());
 }
 
 } // namespace
@@ -133,9 +130,7 @@ int main(int argc, char** argv) {
         ->capture_default_str();
     // A message is written in full before it is read back, so it must fit into what the sockets on its way
     // can hold.
-    options.add_option("--size", asked.size, "bytes of a message")
-        ->check(CLI::Range(1, 65536))
-        ->capture_default_str();
+    options.add_option("--size", asked.size, "bytes of a message")->check(CLI::Range(1, 65536))->capture_default_str();
     options.failure_message(CLI::FailureMessage::help);
     try {
         options.parse(argc, argv);

@@ -43,8 +43,7 @@ void echo(int peer) {
 int listen_on(std::uint16_t& port) {
     auto const check = [&](int result, char const* call) {
         if (result < 0)
-            throw std::system_error(errno, std::generic_category(),
-                                    fmt::format("{} 127.0.0.1:{}", call, port));
+            throw std::system_error(errno, std::generic_category(), fmt::format("{} 127.0.0.1:{}", call, port));
         return result;
     };
     int const listener = check(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
@@ -84,8 +83,7 @@ void back_off(std::error_code const& shortage) {
             }
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             back_off({errno, std::generic_category()});
-        } else if (errno == EBADF || errno == EINVAL || errno == ENOTSOCK || errno == EOPNOTSUPP ||
-                   errno == EFAULT) {
+        } else if (errno == EBADF || errno == EINVAL || errno == ENOTSOCK || errno == EOPNOTSUPP || errno == EFAULT) {
             throw std::system_error(errno, std::generic_category(), "accept");
         }
         // Anything else is the end of a connection that nobody had accepted yet: ECONNABORTED, and on Linux
@@ -98,8 +96,7 @@ void back_off(std::error_code const& shortage) {
 int main(int argc, char** argv) {
     std::uint16_t port = 7007;
     CLI::App options{"Sends back what it receives: a fiber per connection, on one thread."};
-    options.add_option("--port", port, "where to listen on 127.0.0.1; 0: any free port")
-        ->capture_default_str();
+    options.add_option("--port", port, "where to listen on 127.0.0.1; 0: any free port")->capture_default_str();
     options.failure_message(CLI::FailureMessage::help);
     try {
         options.parse(argc, argv);

@@ -54,8 +54,7 @@ struct request {
 
 class content {
 public:
-    content(string_view name, std::uint64_t size)
-        : left_(size) {
+    content(string_view name, std::uint64_t size) : left_(size) {
         for (unsigned char each : name) state_ = (state_ ^ each) * 0x100000001b3;
     }
 
@@ -85,8 +84,7 @@ std::string checksum(content of) {
     bool good = sum && EVP_DigestInit_ex(sum.get(), EVP_sha256(), nullptr);
     for (string_view piece; good && !(piece = of.next()).empty(); coir::yield())
         good = EVP_DigestUpdate(sum.get(), piece.data(), piece.size());
-    if (!good || !EVP_DigestFinal_ex(sum.get(), digest.data(), &size))
-        throw refusal{"500 Internal Server Error"};
+    if (!good || !EVP_DigestFinal_ex(sum.get(), digest.data(), &size)) throw refusal{"500 Internal Server Error"};
     return fmt::format("{:02x}", fmt::join(digest.begin(), digest.begin() + size, ""));
 }
 
@@ -101,8 +99,7 @@ string_view cut(string_view& text, string_view mark) {
 std::uint64_t number(string_view text, std::uint64_t most) {
     std::uint64_t value = 0;
     auto const [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc{} || end != text.data() + text.size() || value > most)
-        throw refusal{"400 Bad Request"};
+    if (error != std::errc{} || end != text.data() + text.size() || value > most) throw refusal{"400 Bad Request"};
     return value;
 }
 
@@ -128,8 +125,7 @@ request parse(string_view head, settings const& defaults) {
         if (same_word(name, "host")) host_named = true;
         if (same_word(name, "connection") && same_word(value, "close")) asked.keep_alive = false;
         // The body of a request is not read, so nothing that follows could be told from it.
-        if (same_word(name, "content-length") || same_word(name, "transfer-encoding"))
-            asked.keep_alive = false;
+        if (same_word(name, "content-length") || same_word(name, "transfer-encoding")) asked.keep_alive = false;
     }
     if (!host_named) throw refusal{"400 Bad Request"};
     if (method != "GET" && method != "HEAD") throw refusal{"405 Method Not Allowed", "Allow: GET, HEAD\r\n"};
@@ -153,9 +149,7 @@ std::string head_of(string_view status, std::uint64_t size, bool keep_alive, str
 // behind.
 class connection {
 public:
-    connection(tcp_stream peer, settings const& chosen)
-        : peer_(std::move(peer))
-        , chosen_(chosen) {}
+    connection(tcp_stream peer, settings const& chosen) : peer_(std::move(peer)), chosen_(chosen) {}
 
     void serve() try {
         while (std::size_t const size = read_head()) {
@@ -194,12 +188,11 @@ private:
     }
 
     bool tell_stats(request const& asked) {
-        std::string const body = fmt::format("{{\"served\": {}, \"in_flight\": {}, \"peak\": {}}}\n",
-                                             count.served, count.in_flight, count.peak);
-        peer_.write_all(
-            head_of("200 OK", body.size(), asked.keep_alive, "Content-Type: application/json\r\n") +
-                (asked.head_only ? "" : body),
-            patience());
+        std::string const body = fmt::format("{{\"served\": {}, \"in_flight\": {}, \"peak\": {}}}\n", count.served,
+                                             count.in_flight, count.peak);
+        peer_.write_all(head_of("200 OK", body.size(), asked.keep_alive, "Content-Type: application/json\r\n") +
+                            (asked.head_only ? "" : body),
+                        patience());
         return asked.keep_alive;
     }
 
@@ -232,8 +225,7 @@ private:
     void finish() {
         peer_.shutdown_write();
         coir::deadline const until = 1s;
-        for (int left = 256; left > 0 && peer_.read_some(buffer_, until) > 0; --left) {
-        }
+        for (int left = 256; left > 0 && peer_.read_some(buffer_, until) > 0; --left) {}
     }
 
     tcp_stream peer_;
@@ -247,8 +239,8 @@ void serve(tcp_stream peer, settings const& chosen) {
         connection(std::move(peer), chosen).serve();
     } catch (std::system_error const& error) {
         // Clients go away and stall as they like; anything else is worth a line.
-        for (auto usual : {std::errc::connection_reset, std::errc::broken_pipe, std::errc::timed_out,
-                           std::errc::not_connected})
+        for (auto usual :
+             {std::errc::connection_reset, std::errc::broken_pipe, std::errc::timed_out, std::errc::not_connected})
             if (error.code() == usual) return;
         fmt::print(stderr, "origin: {}\n", error.what());
     }
@@ -260,10 +252,8 @@ void accept_until_closed(coir::net::tcp_listener& listener, settings const& chos
             coir::spawn(serve, listener.accept(), std::cref(chosen));
         } catch (std::system_error const& error) {
             if (!listener.is_open()) return;
-            if (error.code() == std::errc::bad_file_descriptor || error.code() == std::errc::invalid_argument)
-                throw;
-            if (!std::exchange(said, true))
-                fmt::print(stderr, "origin: {}; new connections wait\n", error.what());
+            if (error.code() == std::errc::bad_file_descriptor || error.code() == std::errc::invalid_argument) throw;
+            if (!std::exchange(said, true)) fmt::print(stderr, "origin: {}; new connections wait\n", error.what());
             coir::sleep(20ms);
         }
     }
@@ -279,16 +269,14 @@ void close_on_signal(int signals, coir::net::tcp_listener& listener) {
 int main(int argc, char** argv) {
     settings chosen;
     CLI::App options{"Serves made-up files on loopback, after a delay."};
-    options.add_option("--port", chosen.port, "where to listen on 127.0.0.1; 0: any free port")
-        ->capture_default_str();
+    options.add_option("--port", chosen.port, "where to listen on 127.0.0.1; 0: any free port")->capture_default_str();
     options.add_option("--delay", chosen.delay, "ms before the first byte, unless the URL says delay=MS")
         ->check(CLI::Range(std::uint64_t(0), most_delay))
         ->capture_default_str();
     options.add_option("--size", chosen.size, "bytes of a file, unless the URL says size=BYTES")
         ->check(CLI::Range(std::uint64_t(0), most_size))
         ->capture_default_str();
-    options
-        .add_option("--patience", chosen.patience, "ms that a client has to send a request, or to take 8 KiB")
+    options.add_option("--patience", chosen.patience, "ms that a client has to send a request, or to take 8 KiB")
         ->check(CLI::Range(std::uint64_t(1), most_delay))
         ->capture_default_str();
     options.failure_message(CLI::FailureMessage::help);

@@ -28,8 +28,7 @@ void write(std::FILE* to, std::string const& text) {
 
 } // namespace
 
-progress_lines::progress_lines()
-    : on_terminal_(::isatty(STDOUT_FILENO)) {}
+progress_lines::progress_lines() : on_terminal_(::isatty(STDOUT_FILENO)) {}
 
 void progress_lines::started(std::size_t number, std::string const& name) {
     under_way_[number].name = name;

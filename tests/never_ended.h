@@ -11,12 +11,8 @@
 /// What is allocated while one exists is no leak.
 struct never_ended {
 #if COIR_ASAN
-    never_ended() {
-        __lsan_disable();
-    }
-    ~never_ended() {
-        __lsan_enable();
-    }
+    never_ended() { __lsan_disable(); }
+    ~never_ended() { __lsan_enable(); }
 #else
     never_ended() {}
 #endif

@@ -37,8 +37,7 @@ inline rerun_result rerun(std::string const& test, std::initializer_list<std::st
     std::fflush(nullptr);
     // Spawned rather than forked: the program may have threads, and a sanitizer's locks.
     std::vector<std::string> variables{environment};
-    for (char** each = environ; *each; ++each)
-        variables.emplace_back(*each); // of two, getenv finds the first
+    for (char** each = environ; *each; ++each) variables.emplace_back(*each); // of two, getenv finds the first
     std::vector<std::string> words{"again", "--gtest_filter=" + test, "--gtest_also_run_disabled_tests",
                                    "--gtest_repeat=1"};
     auto const pointers_to = [](std::vector<std::string>& texts) {
@@ -64,8 +63,7 @@ inline rerun_result rerun(std::string const& test, std::initializer_list<std::st
     setrlimit(RLIMIT_CORE, &core);
     posix_spawn_file_actions_destroy(&files);
     rerun_result result{};
-    while (waitpid(child, &result.status, 0) < 0 && errno == EINTR) {
-    }
+    while (waitpid(child, &result.status, 0) < 0 && errno == EINTR) {}
     result.error = read_whole(error);
     result.output = read_whole(output);
     std::fclose(error);

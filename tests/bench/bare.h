@@ -20,8 +20,7 @@ class bare_stacks {
 public:
     static constexpr std::size_t size = 64 * 1024;
 
-    explicit bare_stacks(std::size_t count)
-        : bytes_(count * size) {
+    explicit bare_stacks(std::size_t count) : bytes_(count * size) {
         void* memory =
             mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (memory == MAP_FAILED) {
@@ -35,9 +34,7 @@ public:
     bare_stacks(bare_stacks const&) = delete;
     bare_stacks& operator=(bare_stacks const&) = delete;
 
-    std::byte* top(std::size_t index) const noexcept {
-        return memory_ + (index + 1) * size - index % 48 * 64;
-    }
+    std::byte* top(std::size_t index) const noexcept { return memory_ + (index + 1) * size - index % 48 * 64; }
     fcontext_t make(std::size_t index, void (*entry)(transfer_t)) const noexcept {
         return make_fcontext(top(index), size / 2, entry);
     }

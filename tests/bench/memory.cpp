@@ -22,8 +22,7 @@ double memory_now() {
     double bytes = 0;
     for (char line[256]; status && std::fgets(line, sizeof line, status);) {
         long kilobytes = 0;
-        if (std::sscanf(line, "VmRSS: %ld", &kilobytes) == 1 ||
-            std::sscanf(line, "VmPTE: %ld", &kilobytes) == 1)
+        if (std::sscanf(line, "VmRSS: %ld", &kilobytes) == 1 || std::sscanf(line, "VmPTE: %ld", &kilobytes) == 1)
             bytes += double(kilobytes) * 1024;
     }
     if (bytes == 0) {

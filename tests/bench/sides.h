@@ -77,15 +77,15 @@ inline void report_noise(std::vector<result> const& results, long preempted, int
     double spread = 0;
     for (auto const& each : results) spread = std::max(spread, each.spread);
     if (load < 1.5 && preempted < 2L * runs && spread < 0.15) return;
-    std::printf("  the machine was busy: load %.1f, preempted %ld times in %d runs, spread up to %.0f %%\n",
-                load, preempted, runs, spread * 100);
+    std::printf("  the machine was busy: load %.1f, preempted %ld times in %d runs, spread up to %.0f %%\n", load,
+                preempted, runs, spread * 100);
 }
 
 } // namespace detail
 
 /// Runs and prints one row of targets.md. The first side is the limit.
-inline void compare(std::string const& work, std::vector<side> const& sides,
-                    std::vector<target> const& targets, options how = {}) {
+inline void compare(std::string const& work, std::vector<side> const& sides, std::vector<target> const& targets,
+                    options how = {}) {
     char const* const only = std::getenv("COIR_BENCH"); // rows whose name contains it
     if (only && work.find(only) == std::string::npos) return;
     std::vector<std::vector<double>> costs(sides.size());
@@ -106,8 +106,8 @@ inline void compare(std::string const& work, std::vector<side> const& sides,
 
     std::printf("%s\n", work.c_str());
     for (std::size_t s = 0; s < sides.size(); ++s)
-        std::printf("  %-24s %10.2f %-5s %6.2f ×  spread %.0f %%\n", sides[s].name.c_str(), results[s].median,
-                    how.unit, results[s].median / results[0].median, results[s].spread * 100);
+        std::printf("  %-24s %10.2f %-5s %6.2f ×  spread %.0f %%\n", sides[s].name.c_str(), results[s].median, how.unit,
+                    results[s].median / results[0].median, results[s].spread * 100);
     for (auto const& each : targets) {
         double const most = each.of.empty() ? each.most : each.most * cost(each.of);
         double const ours = cost("coir");

@@ -16,9 +16,7 @@ using bench::transfer_t;
 
 constexpr std::size_t count = 10'000;
 
-void leave(transfer_t came) {
-    jump_fcontext(came.fctx, came.data);
-}
+void leave(transfer_t came) { jump_fcontext(came.fctx, came.data); }
 
 double bare_one_at_a_time(bench::bare_stacks const& stacks) {
     return bench::cost_of_each(count, [&] {
@@ -53,12 +51,11 @@ double ours_all_at_once() {
 
 int main() {
     bench::bare_stacks const stacks(count);
-    bench::compare("spawn and join, one at a time",
-                   {{"make_fcontext and jump", [&] { return bare_one_at_a_time(stacks); }},
-                    {"coir", ours_one_at_a_time}},
-                   {{60, ""}}, {.runs = 31});
     bench::compare(
-        "spawn 10,000, join all, each",
-        {{"make_fcontext and jump", [&] { return bare_all_at_once(stacks); }}, {"coir", ours_all_at_once}},
-        {{45, ""}}, {.runs = 31});
+        "spawn and join, one at a time",
+        {{"make_fcontext and jump", [&] { return bare_one_at_a_time(stacks); }}, {"coir", ours_one_at_a_time}},
+        {{60, ""}}, {.runs = 31});
+    bench::compare("spawn 10,000, join all, each",
+                   {{"make_fcontext and jump", [&] { return bare_all_at_once(stacks); }}, {"coir", ours_all_at_once}},
+                   {{45, ""}}, {.runs = 31});
 }

@@ -37,8 +37,8 @@ int main() {
         fiber.push_back(overshoot());
     }
     double const ours = bench::detail::summarise(fiber).median, kernel = bench::detail::summarise(thread).median;
-    std::printf("usleep(%ld), median overshoot of %d\n  %-24s %8.1f µs\n  %-24s %8.1f µs\n", wanted, sleeps, "the kernel's",
-                kernel, "coir", ours);
-    std::printf("  target: at most 60 µs more than the kernel's: %s (%+.1f µs)\n", ours - kernel <= 60 ? "met" : "missed",
-                ours - kernel);
+    std::printf("usleep(%ld), median overshoot of %d\n  %-24s %8.1f µs\n  %-24s %8.1f µs\n", wanted, sleeps,
+                "the kernel's", kernel, "coir", ours);
+    std::printf("  target: at most 60 µs more than the kernel's: %s (%+.1f µs)\n",
+                ours - kernel <= 60 ? "met" : "missed", ours - kernel);
 }

@@ -15,9 +15,7 @@ using coir::greenlet;
 
 namespace {
 
-void back() {
-    greenlet::current().parent().switch_to();
-}
+void back() { greenlet::current().parent().switch_to(); }
 
 std::string what_is_thrown() {
     try {
@@ -128,8 +126,7 @@ TEST(context, uncaught_exceptions_are_counted_per_context) {
     try {
         switches at_end{other};
         throw 1;
-    } catch (int) {
-    }
+    } catch (int) {}
     EXPECT_EQ(std::uncaught_exceptions(), 0);
     other.switch_to();
     EXPECT_TRUE(other.dead());

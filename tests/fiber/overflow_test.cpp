@@ -46,15 +46,11 @@ void jump_out_with_information(int, siginfo_t* info, void* machine) {
     siglongjmp(after_fault, 1);
 }
 
-char* no_access() {
-    return static_cast<char*>(mmap(nullptr, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-}
+char* no_access() { return static_cast<char*>(mmap(nullptr, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)); }
 
 } // namespace
 
-TEST(overflow, DISABLED_overrun) {
-    greenlet(overrun).switch_to();
-}
+TEST(overflow, DISABLED_overrun) { greenlet(overrun).switch_to(); }
 TEST(overflow, ends_the_process_with_one_line_that_names_it) {
     expect_one_line(rerun("overflow.DISABLED_overrun", {"COIR_STACK_SIZE=64K"}));
 }

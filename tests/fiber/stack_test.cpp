@@ -117,8 +117,7 @@ TEST(stack, the_last_released_is_the_next_acquired) {
     std::vector<stack> all;
     for (int i = 0; i < 5; ++i) all.push_back(acquire_stack(65536));
     for (auto const& each : all) release_stack(each);
-    for (auto each = all.rbegin(); each != all.rend(); ++each)
-        EXPECT_EQ(acquire_stack(65536).base, each->base);
+    for (auto each = all.rbegin(); each != all.rend(); ++each) EXPECT_EQ(acquire_stack(65536).base, each->base);
     for (auto const& each : all) release_stack(each);
 }
 
@@ -163,8 +162,7 @@ TEST(stack, what_does_not_fit_is_refused_by_size) {
 }
 
 TEST(stack, a_trim_gives_idle_memory_back_and_keeps_what_is_in_use) {
-    while (coir::trim_stacks()) {
-    }
+    while (coir::trim_stacks()) {}
     stack const idle = acquire_stack(std::size_t{1} << 20), busy = acquire_stack(std::size_t{1} << 20);
     std::memset(idle.base, 1, idle.size);
     std::memset(busy.base, 1, busy.size);
@@ -177,15 +175,13 @@ TEST(stack, a_trim_gives_idle_memory_back_and_keeps_what_is_in_use) {
     EXPECT_EQ(resident_pages(busy), busy.size / 4096);
     EXPECT_EQ(busy.base[busy.size / 2], std::byte{1});
     expect_guard(idle);
-    EXPECT_EQ(acquire_stack(std::size_t{1} << 20).base, idle.base)
-        << "its address space comes back from the pool";
+    EXPECT_EQ(acquire_stack(std::size_t{1} << 20).base, idle.base) << "its address space comes back from the pool";
     release_stack(idle);
     release_stack(busy);
 }
 
 TEST(stack, a_trim_spares_stacks_that_were_needed_since_the_last) {
-    while (coir::trim_stacks()) {
-    }
+    while (coir::trim_stacks()) {}
     stack const one = acquire_stack(65536);
     std::memset(one.base, 1, one.size);
     release_stack(one);
@@ -223,8 +219,7 @@ TEST(stack, DISABLED_fallback) {
     EXPECT_EQ(ran, 100);
     std::memset(one.base, 1, one.size);
     release_stack(one);
-    while (coir::trim_stacks()) {
-    }
+    while (coir::trim_stacks()) {}
     EXPECT_EQ(resident_pages(one), 0u);
     expect_guard(one);
 }
@@ -268,19 +263,16 @@ TEST(stack, DISABLED_bad_size_of_environment) {
 TEST(stack, the_default_is_the_environments) {
     struct {
         char const *text, *size, *of_class;
-    } const good[] = {{"65536", "65536", "65536"},           {"256K", "262144", "262144"},
-                      {"100k", "102400", "131072"},          {"1M", "1048576", "1048576"},
-                      {"1024m", "1073741824", "1073741824"}, {"1", "1", "16384"}};
+    } const good[] = {{"65536", "65536", "65536"},  {"256K", "262144", "262144"},          {"100k", "102400", "131072"},
+                      {"1M", "1048576", "1048576"}, {"1024m", "1073741824", "1073741824"}, {"1", "1", "16384"}};
     for (auto const& each : good) {
         auto const child = rerun("stack.DISABLED_size_of_environment",
-                                 {std::string("COIR_STACK_SIZE=") + each.text,
-                                  std::string("WANT=") + each.size, std::string("CLASS=") + each.of_class});
+                                 {std::string("COIR_STACK_SIZE=") + each.text, std::string("WANT=") + each.size,
+                                  std::string("CLASS=") + each.of_class});
         EXPECT_TRUE(child.passed()) << each.text << child.output;
     }
-    for (char const* bad :
-         {"", "0", "-1", "64 K", "64Kb", "K", "1G", "1025M", "18446744073709551616", "0x10000"}) {
-        auto const child =
-            rerun("stack.DISABLED_bad_size_of_environment", {std::string("COIR_STACK_SIZE=") + bad});
+    for (char const* bad : {"", "0", "-1", "64 K", "64Kb", "K", "1G", "1025M", "18446744073709551616", "0x10000"}) {
+        auto const child = rerun("stack.DISABLED_bad_size_of_environment", {std::string("COIR_STACK_SIZE=") + bad});
         EXPECT_TRUE(child.passed()) << "'" << bad << "'" << child.output;
     }
 }

@@ -85,8 +85,7 @@ TEST(thread_end, DISABLED_exit_in_a_fiber) {
     }).join();
 }
 TEST(thread_end, exit_may_be_called_in_a_fiber) {
-    auto const child =
-        rerun("thread_end.DISABLED_exit_in_a_fiber", {"ASAN_OPTIONS=detect_leaks=0"}); // gtest's own
+    auto const child = rerun("thread_end.DISABLED_exit_in_a_fiber", {"ASAN_OPTIONS=detect_leaks=0"}); // gtest's own
     EXPECT_TRUE(WIFEXITED(child.status)) << child.status << child.error;
     EXPECT_EQ(WEXITSTATUS(child.status), 7);
     EXPECT_EQ(child.error, "thread local\nat exit\n");

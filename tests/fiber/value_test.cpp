@@ -17,14 +17,8 @@ struct counted {
     static inline int alive = 0;
     std::array<char, Padding> padding{};
     int number;
-    explicit counted(int n)
-        : number(n) {
-        ++alive;
-    }
-    counted(counted&& other) noexcept
-        : number(other.number) {
-        ++alive;
-    }
+    explicit counted(int n) : number(n) { ++alive; }
+    counted(counted&& other) noexcept : number(other.number) { ++alive; }
     ~counted() { --alive; }
 };
 
@@ -51,12 +45,8 @@ void moves_and_is_destroyed_once() {
 
 } // namespace
 
-TEST(value, small_ones_lie_inside) {
-    moves_and_is_destroyed_once<1>();
-}
-TEST(value, large_ones_lie_on_the_heap) {
-    moves_and_is_destroyed_once<100>();
-}
+TEST(value, small_ones_lie_inside) { moves_and_is_destroyed_once<1>(); }
+TEST(value, large_ones_lie_on_the_heap) { moves_and_is_destroyed_once<100>(); }
 
 TEST(value, holds_what_only_moves) {
     value v(std::make_unique<int>(7));

@@ -20,9 +20,7 @@ std::string report_of(auto&& action) {
     return testing::internal::GetCapturedStderr();
 }
 
-int free_function(int a, int b) {
-    return a - b;
-}
+int free_function(int a, int b) { return a - b; }
 
 } // namespace
 

@@ -59,8 +59,7 @@ TEST(fork, the_child_keeps_only_the_fiber_that_forked) {
 
 TEST(fork, both_wait_for_descriptors_afterwards) {
     pipe_ends to_child, to_parent;
-    EXPECT_EQ(hub::wait_fd(to_parent.ends[0], hub::readable, 0s, coir::closing::seen),
-              coir::wake_reason::timed_out);
+    EXPECT_EQ(hub::wait_fd(to_parent.ends[0], hub::readable, 0s, coir::closing::seen), coir::wake_reason::timed_out);
     pid_t const child = fork();
     char byte = 0;
     if (child == 0) {
@@ -71,8 +70,7 @@ TEST(fork, both_wait_for_descriptors_afterwards) {
         _exit(0);
     }
     EXPECT_EQ(write(to_child.ends[1], "x", 1), 1);
-    EXPECT_EQ(hub::wait_fd(to_parent.ends[0], hub::readable, {}, coir::closing::seen),
-              coir::wake_reason::ready);
+    EXPECT_EQ(hub::wait_fd(to_parent.ends[0], hub::readable, {}, coir::closing::seen), coir::wake_reason::ready);
     EXPECT_EQ(read(to_parent.ends[0], &byte, 1), 1);
     EXPECT_EQ(byte, 'y');
     EXPECT_EQ(exit_status_of(child), 0);

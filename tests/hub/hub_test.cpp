@@ -39,9 +39,7 @@ void on_another_thread(auto&& action) {
     }).join();
 }
 
-bool contains(std::string const& text, std::string const& part) {
-    return text.find(part) != std::string::npos;
-}
+bool contains(std::string const& text, std::string const& part) { return text.find(part) != std::string::npos; }
 
 } // namespace
 
@@ -73,15 +71,12 @@ TEST(hub, names_all_who_wait_when_nobody_is_left_to_wake_them) {
         a = coir::spawn({.name = "hen"}, [&] { b.join(); });
         b = coir::spawn({.name = "egg"}, [&] { a.join(); });
         auto const message = deadlock_of([&] { a.join(); });
-        EXPECT_TRUE(contains(message, "hen: parked, waits for the end of fiber " + std::to_string(b.id())))
-            << message;
-        EXPECT_TRUE(contains(message, "egg: parked, waits for the end of fiber " + std::to_string(a.id())))
-            << message;
+        EXPECT_TRUE(contains(message, "hen: parked, waits for the end of fiber " + std::to_string(b.id()))) << message;
+        EXPECT_TRUE(contains(message, "egg: parked, waits for the end of fiber " + std::to_string(a.id()))) << message;
         EXPECT_TRUE(contains(message, "thread-")) << message;
         for (int again = 0; again < 3; ++again) {
             EXPECT_TRUE(contains(deadlock_of([&] { b.join(); }), "hen"));
-            EXPECT_EQ(coir::spawn([] { return coir::sleep(1us), 5; }).get(), 5)
-                << "the hub is usable as before";
+            EXPECT_EQ(coir::spawn([] { return coir::sleep(1us), 5; }).get(), 5) << "the hub is usable as before";
         }
         EXPECT_EQ(hub::current().alive(), 2u);
     });
@@ -139,8 +134,7 @@ TEST(hub, a_post_wakes_a_loop_that_waits_without_end) {
             });
             deadlock_of([&] { // nobody waits for anything but the post, after which this is stuck
                 coir::any_fiber self;
-                self = coir::spawn(
-                    [&] { deadlock_of([&] { coir::greenlet::current().parent().switch_to(); }); });
+                self = coir::spawn([&] { deadlock_of([&] { coir::greenlet::current().parent().switch_to(); }); });
                 self.join();
             });
             EXPECT_TRUE(came);
@@ -213,8 +207,7 @@ TEST(hub, report_names_states) {
     EXPECT_TRUE(contains(before, "sleeper: ready")) << before;
     EXPECT_TRUE(contains(before, ": running")) << before;
     coir::yield();
-    EXPECT_TRUE(contains(hub::current().report(), "sleeper: parked, waits for sleep"))
-        << hub::current().report();
+    EXPECT_TRUE(contains(hub::current().report(), "sleeper: parked, waits for sleep")) << hub::current().report();
     sleeping.join();
     EXPECT_FALSE(contains(hub::current().report(), "sleeper"));
 }

@@ -10,8 +10,7 @@
 
 TEST(million, parked_with_guards) {
     coir::release_stack(coir::acquire_stack(0));
-    if (coir::guard_in_use() != coir::stack_guard::lightweight)
-        GTEST_SKIP() << "no lightweight guards in this kernel";
+    if (coir::guard_in_use() != coir::stack_guard::lightweight) GTEST_SKIP() << "no lightweight guards in this kernel";
     constexpr std::size_t count = 1'000'000;
     std::size_t parked = 0;
     bool go = false;

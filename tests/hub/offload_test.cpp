@@ -92,8 +92,7 @@ TEST(offload, workers_block_all_signals) {
     coir::offload([] {
         sigset_t now;
         pthread_sigmask(SIG_SETMASK, nullptr, &now);
-        for (int signal : {SIGINT, SIGTERM, SIGALRM, SIGCHLD, SIGUSR1})
-            EXPECT_EQ(sigismember(&now, signal), 1);
+        for (int signal : {SIGINT, SIGTERM, SIGALRM, SIGCHLD, SIGUSR1}) EXPECT_EQ(sigismember(&now, signal), 1);
     });
     pthread_sigmask(SIG_SETMASK, nullptr, &mine);
     for (int signal = 1; signal < 32; ++signal)
@@ -110,8 +109,7 @@ TEST(offload, DISABLED_three_workers) {
         all.push_back(coir::spawn([&, i] {
             return coir::offload([&, i] {
                 int const now = ++running;
-                for (int seen = most; seen < now && !most.compare_exchange_weak(seen, now);) {
-                }
+                for (int seen = most; seen < now && !most.compare_exchange_weak(seen, now);) {}
                 held.pass();
                 --running;
                 return i;
@@ -136,8 +134,7 @@ TEST(offload, DISABLED_bad_limit) {
             ADD_FAILURE();
         } catch (std::system_error const& error) {
             EXPECT_EQ(error.code().value(), EINVAL);
-            EXPECT_NE(std::string(error.what()).find("COIR_OFFLOAD_THREADS='"), std::string::npos)
-                << error.what();
+            EXPECT_NE(std::string(error.what()).find("COIR_OFFLOAD_THREADS='"), std::string::npos) << error.what();
         }
 }
 TEST(offload, a_bad_limit_is_quoted) {
@@ -153,8 +150,7 @@ TEST(offload, from_several_hubs) {
     for (int t = 0; t < 4; ++t)
         threads.emplace_back([&] {
             std::vector<coir::fiber<int>> all;
-            for (int i = 0; i < 100; ++i)
-                all.push_back(coir::spawn([i] { return coir::offload([i] { return i; }); }));
+            for (int i = 0; i < 100; ++i) all.push_back(coir::spawn([i] { return coir::offload([i] { return i; }); }));
             for (auto& each : all) sum += each.get();
         });
     for (auto& each : threads) each.join();
@@ -216,8 +212,8 @@ TEST(offload, works_after_a_fork) {
     EXPECT_EQ(coir::offload([] { return 1; }), 1);
     pid_t const child = fork();
     if (child == 0) {
-        int const sum = coir::offload([] { return 2; }) +
-                        coir::spawn([] { return coir::offload([] { return 3; }); }).get();
+        int const sum =
+            coir::offload([] { return 2; }) + coir::spawn([] { return coir::offload([] { return 3; }); }).get();
         _exit(sum);
     }
     EXPECT_EQ(coir::offload([] { return 4; }), 4);

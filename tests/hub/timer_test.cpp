@@ -18,10 +18,7 @@ struct recorded : timer {
     recorder& to;
     int const number;
     std::int64_t at = 0;
-    recorded(recorder& into, int n)
-        : timer(&fired)
-        , to(into)
-        , number(n) {}
+    recorded(recorder& into, int n) : timer(&fired), to(into), number(n) {}
     static void fired(timer& due) noexcept;
 };
 
@@ -69,8 +66,7 @@ TEST(timer_heap, does_what_a_sorted_list_does) {
             all.fired.clear();
             all.heap.fire_due(now);
             std::vector<int> expected;
-            for (auto each = model.begin(); each != model.end() && each->first <= now;
-                 each = model.erase(each))
+            for (auto each = model.begin(); each != model.end() && each->first <= now; each = model.erase(each))
                 expected.push_back(each->second);
             ASSERT_EQ(all.fired, expected);
         }
@@ -91,8 +87,7 @@ TEST(timer_heap, timers_set_by_a_callback_wait_for_the_next_call) {
     all.set_again = {&c};
     all.heap.fire_due(30);
     EXPECT_EQ(all.fired.front(), 1);
-    EXPECT_EQ(std::count(all.fired.begin(), all.fired.end(), 3), 0)
-        << "a chain of them would hold up the loop";
+    EXPECT_EQ(std::count(all.fired.begin(), all.fired.end(), 3), 0) << "a chain of them would hold up the loop";
     EXPECT_EQ(all.heap.nearest(), 5);
     all.heap.fire_due(30);
     EXPECT_EQ(all.fired.size(), 3u);

@@ -47,9 +47,7 @@ struct pair {
     void close_end(int i) { ::close(std::exchange(ends[i], -1)); }
 };
 
-void send_byte(int fd) {
-    EXPECT_EQ(write(fd, "x", 1), 1);
-}
+void send_byte(int fd) { EXPECT_EQ(write(fd, "x", 1), 1); }
 void take_byte(int fd) {
     char byte;
     EXPECT_EQ(read(fd, &byte, 1), 1);
@@ -78,16 +76,14 @@ TEST_P(both_closings, a_pipe_that_is_full_becomes_writable) {
     int ends[2];
     ASSERT_EQ(pipe2(ends, O_NONBLOCK), 0);
     std::array<char, 4096> block{};
-    while (write(ends[1], block.data(), block.size()) > 0) {
-    }
+    while (write(ends[1], block.data(), block.size()) > 0) {}
     bool wrote = false;
     auto writing = coir::spawn([&] {
         EXPECT_EQ(hub::wait_fd(ends[1], hub::writable, {}, GetParam()), wake_reason::ready);
         wrote = true;
     });
     EXPECT_FALSE(writing.join(1ms));
-    while (read(ends[0], block.data(), block.size()) > 0) {
-    }
+    while (read(ends[0], block.data(), block.size()) > 0) {}
     writing.get();
     hub::forget_fd(ends[0]);
     hub::forget_fd(ends[1]);
@@ -126,8 +122,8 @@ TEST_P(both_closings, several_for_one_descriptor_are_woken_in_their_order) {
     std::vector<coir::fiber<void>> all;
     for (char name : std::string("abcd"))
         all.push_back(coir::spawn([&, name] {
-            auto const why = hub::wait_fd(p[0], hub::readable,
-                                          name == 'b' ? coir::deadline(0s) : coir::deadline(), GetParam());
+            auto const why =
+                hub::wait_fd(p[0], hub::readable, name == 'b' ? coir::deadline(0s) : coir::deadline(), GetParam());
             if (why == wake_reason::timed_out) return;
             EXPECT_EQ(why, wake_reason::ready);
             take_byte(p[0]);
@@ -204,8 +200,7 @@ TEST_P(both_closings, closed_after_the_wait_began_and_before_the_loop_saw_it) {
 TEST_P(both_closings, closed_when_one_of_two_directions_was_left) {
     pair p;
     std::array<char, 4096> block{};
-    while (send(p[0], block.data(), block.size(), MSG_DONTWAIT) > 0) {
-    }
+    while (send(p[0], block.data(), block.size(), MSG_DONTWAIT) > 0) {}
     int const number = p[0];
     auto writing = coir::spawn([&] { return hub::wait_fd(number, hub::writable, {}, GetParam()); });
     auto reading = coir::spawn([&] {
@@ -341,8 +336,7 @@ TEST_P(held_by_a_child, leaves_the_hub_idle) {
     if (child == 0) { // a plain holder, that ends when the other end of the pipe does
         close(hold[1]);
         char byte;
-        while (read(hold[0], &byte, 1) > 0) {
-        }
+        while (read(hold[0], &byte, 1) > 0) {}
         _exit(0);
     }
     close(hold[0]);

@@ -1,5 +1,5 @@
-// For tests of hooked calls. A call that is not intercepted blocks the thread for ever, and the test runs into its limit:
-// what would end the wait is done by another fiber of the same thread.
+// For tests of hooked calls. A call that is not intercepted blocks the thread for ever, and the test runs into its
+// limit: what would end the wait is done by another fiber of the same thread.
 #pragma once
 
 #include <array>

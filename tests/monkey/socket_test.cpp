@@ -88,8 +88,10 @@ TEST(socket, connect_waits_without_blocking_the_thread) {
             checked(connect(fd, reinterpret_cast<sockaddr*>(&name), size), "connect");
             return fd;
         }));
-        if (i == 0) clients[0].join(); // takes the only place in the backlog
-        else until_parked(clients.back());
+        if (i == 0)
+            clients[0].join(); // takes the only place in the backlog
+        else
+            until_parked(clients.back());
     }
     for (auto& client : clients) {
         int const accepted = accept(server, nullptr, nullptr);

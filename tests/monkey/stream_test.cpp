@@ -77,7 +77,8 @@ TEST_P(on_each_kind, writev_and_readv_carry_all_parts_in_order) {
     std::string const sent = pattern(2'000'000);
     auto writer = coir::spawn([&] {
         std::vector<iovec> parts;
-        for (std::size_t at = 0, size = 1; at < sent.size(); at += size, size = std::min<std::size_t>(size * 3, 300'000))
+        for (std::size_t at = 0, size = 1; at < sent.size();
+             at += size, size = std::min<std::size_t>(size * 3, 300'000))
             parts.push_back({const_cast<char*>(sent.data()) + at, std::min(size, sent.size() - at)});
         auto const n = writev(ends.second, parts.data(), int(parts.size()));
         ends.close_second();

@@ -23,19 +23,11 @@ struct bad {
 };
 
 // For GoogleTest, which would show the bytes, padding and all.
-void PrintTo(good const& row, std::ostream* out) {
-    *out << row.text;
-}
-void PrintTo(bad const& row, std::ostream* out) {
-    *out << row.text;
-}
+void PrintTo(good const& row, std::ostream* out) { *out << row.text; }
+void PrintTo(bad const& row, std::ostream* out) { *out << row.text; }
 
-std::string name_of(testing::TestParamInfo<good> const& info) {
-    return "row" + std::to_string(info.index);
-}
-std::string name_of_bad(testing::TestParamInfo<bad> const& info) {
-    return "row" + std::to_string(info.index);
-}
+std::string name_of(testing::TestParamInfo<good> const& info) { return "row" + std::to_string(info.index); }
+std::string name_of_bad(testing::TestParamInfo<bad> const& info) { return "row" + std::to_string(info.index); }
 
 using address_text = testing::TestWithParam<good>;
 using address_nonsense = testing::TestWithParam<bad>;
@@ -51,12 +43,11 @@ TEST_P(address_text, is_read_and_written) {
 
 INSTANTIATE_TEST_SUITE_P(
     , address_text,
-    testing::Values(good{"127.0.0.1:8001", AF_INET, 8001, "127.0.0.1:8001"},
-                    good{"0.0.0.0:0", AF_INET, 0, "0.0.0.0:0"},
+    testing::Values(good{"127.0.0.1:8001", AF_INET, 8001, "127.0.0.1:8001"}, good{"0.0.0.0:0", AF_INET, 0, "0.0.0.0:0"},
                     good{"255.255.255.255:65535", AF_INET, 65535, "255.255.255.255:65535"},
                     good{"*:80", AF_INET, 80, "0.0.0.0:80"}, good{":80", AF_INET, 80, "0.0.0.0:80"},
-                    good{"10.0.0.1:00080", AF_INET, 80, "10.0.0.1:80"},
-                    good{"[::1]:80", AF_INET6, 80, "[::1]:80"}, good{"[::]:0", AF_INET6, 0, "[::]:0"},
+                    good{"10.0.0.1:00080", AF_INET, 80, "10.0.0.1:80"}, good{"[::1]:80", AF_INET6, 80, "[::1]:80"},
+                    good{"[::]:0", AF_INET6, 0, "[::]:0"},
                     good{"[2001:DB8:0:0::1]:443", AF_INET6, 443, "[2001:db8::1]:443"},
                     good{"[::ffff:1.2.3.4]:1", AF_INET6, 1, "[::ffff:1.2.3.4]:1"},
                     good{"[fe80::1%1]:22", AF_INET6, 22, "[fe80::1%1]:22"},
@@ -77,14 +68,12 @@ TEST_P(address_nonsense, is_quoted_and_refused) {
 INSTANTIATE_TEST_SUITE_P(
     , address_nonsense,
     testing::Values(
-        bad{"", "address \"\", there is no port"},
-        bad{"127.0.0.1", "address \"127.0.0.1\", there is no port"},
+        bad{"", "address \"\", there is no port"}, bad{"127.0.0.1", "address \"127.0.0.1\", there is no port"},
         bad{"127.0.0.1:", "address \"127.0.0.1:\", the port"}, bad{"127.0.0.1:65536", "the port"},
         bad{"127.0.0.1:-1", "the port"}, bad{"127.0.0.1:+1", "the port"}, bad{"127.0.0.1: 1", "the port"},
         bad{"127.0.0.1:80x", "the port"}, bad{"127.0.0.1:http", "the port"},
-        bad{"127.0.0.1:99999999999999999999", "the port"},
-        bad{"localhost:80", "\"localhost:80\", it is no numeric"}, bad{"127.1:80", "no numeric"},
-        bad{"256.0.0.1:80", "no numeric"}, bad{" 127.0.0.1:80", "no numeric"},
+        bad{"127.0.0.1:99999999999999999999", "the port"}, bad{"localhost:80", "\"localhost:80\", it is no numeric"},
+        bad{"127.1:80", "no numeric"}, bad{"256.0.0.1:80", "no numeric"}, bad{" 127.0.0.1:80", "no numeric"},
         bad{"::1:80", "stands in brackets"}, bad{"[127.0.0.1]:80", "stands in brackets"},
         bad{"[::1:80", "stands in brackets"}, bad{"[]:80", "no numeric"}, bad{"[:::]:80", "no numeric"},
         bad{"[fe80::1%no-such-interface]:80", "\"[fe80::1%no-such-interface]:80\""},

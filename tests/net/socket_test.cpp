@@ -36,8 +36,7 @@ extern "C" ssize_t recv(int fd, void* into, size_t size, int flags) {
 namespace {
 
 bool parked_on(int fd) {
-    return coir::hub::current().report().find("waits for read of fd " + std::to_string(fd) + "\n") !=
-           std::string::npos;
+    return coir::hub::current().report().find("waits for read of fd " + std::to_string(fd) + "\n") != std::string::npos;
 }
 
 // A fiber that reads from `from`, and is waiting by the time this returns.
@@ -115,8 +114,8 @@ TEST(socket, second_reader_is_refused_by_name) {
         second.get();
         FAIL() << "it was let in";
     } catch (std::logic_error const& error) {
-        EXPECT_EQ(error.what(), "read from " + near.peer_address().to_string() +
-                                    ": second may not, while first waits for the same");
+        EXPECT_EQ(error.what(),
+                  "read from " + near.peer_address().to_string() + ": second may not, while first waits for the same");
     }
     far.write_all("x"); // the first is none the worse, and the way is free afterwards
     EXPECT_EQ(first.get().second, "x");

@@ -47,9 +47,7 @@ extern "C" int connect(int fd, sockaddr const* peer, socklen_t size) {
 
 namespace {
 
-void set(int fd, int option, int value) {
-    ASSERT_EQ(setsockopt(fd, SOL_SOCKET, option, &value, sizeof value), 0);
-}
+void set(int fd, int option, int value) { ASSERT_EQ(setsockopt(fd, SOL_SOCKET, option, &value, sizeof value), 0); }
 
 std::string noise(std::size_t size) {
     std::string made(size, ' ');
@@ -91,15 +89,12 @@ void echo_to_many(char const* where, std::size_t clients) {
             stream.shutdown_write();
             return read_to_end(stream);
         }));
-    for (std::size_t i = 0; i < clients; ++i)
-        EXPECT_EQ(answers[i].get(), std::string(i * 7, char('a' + i % 26)));
+    for (std::size_t i = 0; i < clients; ++i) EXPECT_EQ(answers[i].get(), std::string(i * 7, char('a' + i % 26)));
     listener.close();
     server.get();
 }
 
-TEST(tcp, echo_between_fibers) {
-    echo_to_many("127.0.0.1:0", 200);
-}
+TEST(tcp, echo_between_fibers) { echo_to_many("127.0.0.1:0", 200); }
 
 TEST(tcp, echo_over_ipv6) {
     if (failure_of([] { tcp_listener("[::1]:0"); }).code == EADDRNOTAVAIL) GTEST_SKIP() << "no IPv6 here";
@@ -230,8 +225,7 @@ TEST(tcp, read_exactly_or_the_end_of_the_stream) {
         far.read_exactly(five);
         FAIL() << "read five bytes of three";
     } catch (coir::net::end_of_stream const& error) {
-        EXPECT_EQ(error.what(),
-                  "read from " + far.peer_address().to_string() + ": it ended after 3 of 5 bytes");
+        EXPECT_EQ(error.what(), "read from " + far.peer_address().to_string() + ": it ended after 3 of 5 bytes");
     }
 }
 
@@ -246,8 +240,7 @@ TEST(tcp, reset_by_peer) {
     ASSERT_EQ(setsockopt(far.native(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once), 0);
     far.close();
     EXPECT_EQ(reader.get().code, ECONNRESET);
-    EXPECT_EQ(reader.get().text,
-              "read from " + near.peer_address().to_string() + ": Connection reset by peer");
+    EXPECT_EQ(reader.get().text, "read from " + near.peer_address().to_string() + ": Connection reset by peer");
 }
 
 TEST(tcp, connections_that_died_in_the_backlog_are_passed_over) {
@@ -281,15 +274,12 @@ TEST(tcp, limit_of_descriptors_is_named_and_outlived) {
     failure const accepted = failure_of([&] { listener.accept(); });
     failure const connected = failure_of([&] { tcp_stream::connect(listener.local_address()); });
     ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &original), 0);
-    std::string const limit =
-        ", this process may have " + std::to_string(next) + " descriptors (ulimit -n): ";
+    std::string const limit = ", this process may have " + std::to_string(next) + " descriptors (ulimit -n): ";
     EXPECT_EQ(accepted.code, EMFILE);
-    EXPECT_EQ(accepted.text,
-              "accept on " + listener.local_address().to_string() + limit + "Too many open files");
+    EXPECT_EQ(accepted.text, "accept on " + listener.local_address().to_string() + limit + "Too many open files");
     EXPECT_EQ(connected.code, EMFILE);
     EXPECT_NE(connected.text.find(limit), std::string::npos) << connected.text;
-    if (RUNNING_ON_VALGRIND)
-        return; // it lets accept4 succeed, and then closes the connection to play the limit
+    if (RUNNING_ON_VALGRIND) return; // it lets accept4 succeed, and then closes the connection to play the limit
     EXPECT_EQ(listener.accept().peer_address(), client.local_address()); // it has waited in the backlog
 }
 
@@ -321,10 +311,7 @@ TEST(tcp, empty_ones_fail_with_ebadf) {
     tcp_stream stream;
     tcp_listener listener;
     char one;
-    EXPECT_EQ(failure_of([&] {
-                  stream.read_some({&one, 1});
-              }).text,
-              "read from nowhere: Bad file descriptor");
+    EXPECT_EQ(failure_of([&] { stream.read_some({&one, 1}); }).text, "read from nowhere: Bad file descriptor");
     EXPECT_EQ(failure_of([&] { stream.write_all("x"); }).code, EBADF);
     EXPECT_EQ(failure_of([&] { stream.shutdown_write(); }).code, EBADF);
     EXPECT_EQ(failure_of([&] { stream.no_delay(true); }).code, EBADF);
