@@ -6,6 +6,7 @@
 #include "hub/scheduler.h"
 #include "hub/watched.h"
 
+#include <algorithm>
 #include <cassert>
 #include <mutex>
 #include <pthread.h>
@@ -90,7 +91,7 @@ context& hub::body() noexcept {
         round();
         scheduler& here = this_scheduler;
         if (here.ready.empty()) continue;
-        here.budget = switches_between_polls;
+        here.budget = switches_;
         become(run_state::suspended);
         switch_context(*this, here.ready.pop());
     }
@@ -102,6 +103,7 @@ context& hub::body() noexcept {
 void hub::round() {
     scheduler& here = this_scheduler;
     std::int64_t now = steady_now();
+    if (here.budget < 0) adapt_budget(now - last_round_);
     if (mailbox_.load(std::memory_order_relaxed)) run_posted();
     bool const round_over = here.ready.popped() >= looked_at_;
     if (round_over && (here.ready.empty() || timers_.nearest() <= now || now - last_look_ >= look_interval)) {
@@ -114,6 +116,15 @@ void hub::round() {
         timers_.fire_due(now); // after the look: what is ready in time counts, however late the look
     }
     if (!trim_.set() && !here.ready.empty()) timers_.set(trim_, now + trim_interval);
+    last_round_ = now;
+}
+
+// `spent` is what the fibers took for as many switches as they were given: aims at a turn of the loop every 20 µs.
+// Those that only yield would otherwise pay for the turns, and those that compute would keep the loop waiting.
+void hub::adapt_budget(std::int64_t spent) noexcept {
+    constexpr std::int64_t wanted = 20'000; // ns
+    constexpr std::int64_t fewest = 16, most = 256;
+    switches_ = int(std::clamp(switches_ * wanted / std::max<std::int64_t>(spent, 1), fewest, most));
 }
 
 bool hub::stuck() const noexcept {

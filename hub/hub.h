@@ -123,6 +123,7 @@ private:
     context& body() noexcept override; // the loop
     void unreferenced() noexcept override { delete this; }
     void round();
+    void adapt_budget(std::int64_t spent) noexcept;
     void run_posted() noexcept;
     bool stuck() const noexcept;
     void break_deadlock();
@@ -133,6 +134,8 @@ private:
     std::unique_ptr<loop> loop_;
     timer_heap timers_;
     timer trim_;                            // once a second while stacks lie idle
+    int switches_ = 64;                     // that fibers are given between two turns of the loop
+    std::int64_t last_round_ = 0;           // steady ns
     std::int64_t last_look_ = 0;            // at the descriptors, steady ns
     std::uint64_t looked_at_ = 0;           // the ready queue's pushed() then
     std::atomic<posted*> mailbox_{nullptr}; // newest first

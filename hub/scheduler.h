@@ -26,8 +26,6 @@ extern COIR_API constinit thread_local scheduler this_scheduler __attribute__((t
 /// Some thread of the process has, or had, a hub: from then on the shim keeps its books. Any thread.
 extern COIR_API constinit std::atomic<bool> hub_was_made;
 
-inline constexpr int switches_between_polls = 64;
-
 inline context& next_to_run(scheduler& here) noexcept {
     if (here.ready.empty() || --here.budget < 0) return *here.loop;
     return here.ready.pop();
