@@ -154,6 +154,6 @@ void context::prepare(std::byte* usable_top) noexcept {
     resume_point = make_fcontext(usable_top, std::size_t(usable_top - place.base), context_entry::start);
 }
 
-std::string context::name() const { return given_name ? *given_name : kind + ("-" + std::to_string(id)); }
+std::string context::name() const { return given_name ? *given_name : std::string(kind) + "-" + std::to_string(id); }
 
 } // namespace coir

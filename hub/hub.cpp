@@ -184,10 +184,10 @@ std::string hub::report() const {
     std::string lines;
     auto const line = [&](context const& one) {
         static constexpr char const* states[] = {"not started", "ready", "running", "parked", "switched away", "ended"};
-        lines += "  " + one.name() + ": " + states[std::size_t(one.state.load())];
+        lines += std::string("  ") + one.name() + ": " + states[std::size_t(one.state.load())];
         if (one.state == run_state::parked && one.waits_for) {
             lines += std::string(", waits for ") + one.waits_for;
-            if (one.waits_on >= 0) lines += " " + std::to_string(one.waits_on);
+            if (one.waits_on >= 0) lines += std::string(" ") + std::to_string(one.waits_on);
         }
         lines += "\n";
     };

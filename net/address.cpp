@@ -111,13 +111,13 @@ socklen_t address::native_size() const noexcept {
 
 std::string address::to_string() const {
     char text[INET6_ADDRSTRLEN];
-    std::string const colon_port = ":" + std::to_string(port());
+    std::string const colon_port = std::string(":") + std::to_string(port());
     switch (family()) {
     case AF_INET: return inet_ntop(AF_INET, &v4_.sin_addr, text, sizeof text) + colon_port;
     case AF_INET6: {
         std::string host = inet_ntop(AF_INET6, &v6_.sin6_addr, text, sizeof text);
-        if (v6_.sin6_scope_id) host += "%" + std::to_string(v6_.sin6_scope_id);
-        return "[" + host + "]" + colon_port;
+        if (v6_.sin6_scope_id) host += std::string("%") + std::to_string(v6_.sin6_scope_id);
+        return std::string("[") + host + "]" + colon_port;
     }
     default: return "nowhere";
     }
