@@ -98,11 +98,15 @@ long body::accept4(int fd, sockaddr* peer, socklen_t* length, int flags) {
     return accepted;
 }
 
-// A blocking connect cannot be tried either: a worker thread makes it. The kernel keeps to SO_SNDTIMEO there.
+// A blocking connect cannot be tried either: a worker thread makes it. The kernel keeps to SO_SNDTIMEO there. That of a
+// datagram socket only notes the address.
 long body::connect(int fd, sockaddr const* to, socklen_t length) {
     descriptor& about = describe(fd);
-    if (!is_stream(about) || about.nonblocking.load(std::memory_order_relaxed))
-        return kernel(SYS_connect, fd, to, length);
+    int type = 0;
+    socklen_t size = sizeof type;
+    bool const may_wait = is_socket(about) && !about.nonblocking.load(std::memory_order_relaxed) &&
+                          kernel(SYS_getsockopt, fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type != SOCK_DGRAM;
+    if (!may_wait) return kernel(SYS_connect, fd, to, length);
     about.drained.store(false, std::memory_order_relaxed);
     return offload([&] { return kernel(SYS_connect, fd, to, length); }, "connect");
 }

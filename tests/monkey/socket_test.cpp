@@ -71,12 +71,16 @@ TEST(socket, connect_reports_what_libc_would) {
     EXPECT_EQ(errno, EBADF);
 }
 
+class unix_listener : public testing::TestWithParam<int> {};
+INSTANTIATE_TEST_SUITE_P(socket, unix_listener, testing::Values(SOCK_STREAM, SOCK_SEQPACKET));
+
 // The backlog of a Unix listener is full, so a blocking connect waits until someone accepts.
-TEST(socket, connect_waits_without_blocking_the_thread) {
+TEST_P(unix_listener, connect_waits_without_blocking_the_thread) {
+    int const type = GetParam();
     sockaddr_un name{};
     name.sun_family = AF_UNIX; // an abstract name, chosen by the kernel
     socklen_t size = sizeof(sa_family_t);
-    int const server = socket(AF_UNIX, SOCK_STREAM, 0);
+    int const server = socket(AF_UNIX, type, 0);
     ASSERT_EQ(bind(server, reinterpret_cast<sockaddr*>(&name), size), 0);
     ASSERT_EQ(listen(server, 0), 0);
     size = sizeof name;
@@ -84,7 +88,7 @@ TEST(socket, connect_waits_without_blocking_the_thread) {
     std::vector<coir::fiber<int>> clients;
     for (int i = 0; i < 3; ++i) {
         clients.push_back(coir::spawn([&] {
-            int const fd = socket(AF_UNIX, SOCK_STREAM, 0);
+            int const fd = socket(AF_UNIX, type, 0);
             checked(connect(fd, reinterpret_cast<sockaddr*>(&name), size), "connect");
             return fd;
         }));
