@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <climits>
 #include <cstdlib>
+#include <cstring>
 #include <fcntl.h>
 #include <pty.h>
 #include <string>
@@ -272,7 +273,8 @@ TEST(stream, an_eventfd_is_waited_for) {
 
 TEST(stream, a_terminal_is_waited_for) {
     int master, slave;
-    ASSERT_EQ(openpty(&master, &slave, nullptr, nullptr, nullptr), 0);
+    if (openpty(&master, &slave, nullptr, nullptr, nullptr) != 0)
+        GTEST_SKIP() << "there are no terminals here, as in a chroot without /dev/pts: " << strerror(errno);
     auto reader = coir::spawn([slave] {
         char line[64];
         auto const n = read(slave, line, sizeof line);
