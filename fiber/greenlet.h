@@ -73,8 +73,8 @@ public:
 
     /// A greenlet that will run `function`, on the first switch_to, with the values passed there; its parent is the
     /// current one. Nothing runs yet. Throws what acquire_stack throws.
-    template <class F>
-    requires(!std::is_same_v<std::decay_t<F>, greenlet>) explicit greenlet(F&& function, std::size_t stack_size = 0) {
+    template <other_than<greenlet> F>
+    explicit greenlet(F&& function, std::size_t stack_size = 0) {
         using made = detail::greenlet_of<std::decay_t<F>>;
         stack const where = acquire_stack(stack_size);
         try {
@@ -115,9 +115,10 @@ public:
     value throw_into(std::exception_ptr error = std::make_exception_ptr(fiber_exit{})) const {
         return switch_with({}, std::move(error));
     }
-    template <class E>
-    requires(!std::is_same_v<std::decay_t<E>, std::exception_ptr>) value throw_into(E&& error)
-    const { return throw_into(std::make_exception_ptr(std::forward<E>(error))); }
+    template <other_than<std::exception_ptr> E>
+    value throw_into(E&& error) const {
+        return throw_into(std::make_exception_ptr(std::forward<E>(error)));
+    }
 
     /// Who goes on when this one ends; empty for a thread's own.
     greenlet parent() const& noexcept { return greenlet(self_->parent); }

@@ -23,13 +23,23 @@ public:
     bad_value_cast(std::type_info const& held, std::type_info const& wanted);
 };
 
+class value;
+
+/// What a template that takes anything is to leave to a copy or move constructor, or to another overload.
+template <class T, class Taken>
+concept other_than = !std::is_same_v<std::decay_t<T>, Taken>;
+
+/// What a value can be converted to.
+template <class T>
+concept carried_type = std::is_object_v<T> && other_than<T, value>;
+
 /// Like std::any, but for move-only types too, and without allocation for what fits three pointers.
 class value {
 public:
     value() noexcept = default;
 
-    template <class T>
-    requires(!std::is_same_v<std::decay_t<T>, value>) value(T&& object) {
+    template <other_than<value> T>
+    value(T&& object) {
         using held = std::decay_t<T>;
         if constexpr (fits<held>)
             new (room_) held(std::forward<T>(object));
@@ -61,8 +71,10 @@ public:
     }
 
     /// `int y = g.switch_to(x)`: take<T>() by conversion.
-    template <class T>
-    requires(!std::is_reference_v<T> && !std::is_same_v<T, value>) operator T() && { return take<T>(); }
+    template <carried_type T>
+    operator T() && {
+        return take<T>();
+    }
 
     void reset() noexcept {
         if (kind_) std::exchange(kind_, nullptr)->destroy(room_);

@@ -216,12 +216,17 @@ auto spawn(F&& function, A&&... arguments) {
     return spawn(spawn_options{}, std::forward<F>(function), std::forward<A>(arguments)...);
 }
 
+/// A range of handles to fibers.
+template <class Range>
+concept fiber_range =
+    std::ranges::input_range<Range> && std::convertible_to<std::ranges::range_reference_t<Range>, any_fiber const&>;
+
 /// **Parks.** Until all of them have ended; what they ended with stays with them. Throws what join throws.
 inline void joinall(std::initializer_list<any_fiber> all) {
     for (any_fiber const& each : all) each.join();
 }
-template <std::ranges::input_range Fibers>
-requires std::convertible_to<std::ranges::range_reference_t<Fibers>, any_fiber const&> void joinall(Fibers&& all) {
+template <fiber_range Fibers>
+void joinall(Fibers&& all) {
     for (any_fiber const& each : all) each.join();
 }
 

@@ -82,9 +82,8 @@ public:
     void post(posted& what) noexcept;
 
     /// The same for any callable. Any thread. Allocates. What the callable throws ends the program.
-    template <class F>
-    requires std::invocable < std::decay_t<F>
-    & > void post(F&& function) {
+    template <std::invocable F>
+    void post(F&& function) {
         struct job : posted {
             std::decay_t<F> function;
             explicit job(F&& from) : posted(&run_and_delete), function(std::forward<F>(from)) {}

@@ -23,13 +23,12 @@ public:
     /// Reads what to_string() writes:
     ///   "127.0.0.1:8001"      IPv4
     ///   "[::1]:80"            IPv6; "[fe80::1%eth0]:80" or "%2" with the interface of a link-local one
-    ///   "*:80", ":80"         every IPv4 address of this machine, to listen on ("[::]:80" takes IPv6 as well
-    ///   as IPv4,
-    ///                         unless net.ipv6.bindv6only says otherwise)
+    ///   "*:80", ":80"         every IPv4 address of this machine, to listen on ("[::]:80" takes
+    ///                         IPv6 as well as IPv4, unless net.ipv6.bindv6only says otherwise)
     /// Port 0 lets the kernel choose when listening. Throws std::system_error(EINVAL) that quotes the text
     /// and tells what is wrong with it.
-    template <class Text>
-    requires std::convertible_to<Text const&, std::string_view> address(Text const& text) : address(parse(text)) {}
+    template <std::convertible_to<std::string_view> Text>
+    address(Text const& text) : address(parse(text)) {}
 
     /// "127.0.0.1" or "::1", without brackets, and the port. Throws std::system_error(EINVAL) that quotes the
     /// text.

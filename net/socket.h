@@ -61,11 +61,10 @@ public:
     /// **Parks.** The retry policy. Calls `call(fd)`, which behaves as a system call does (a negative result
     /// and errno):
     ///   EINTR            again
-    ///   EAGAIN           waits until the socket is ready, and again; when `until` has passed, once more, and
-    ///   then
-    ///                    throws std::system_error(ETIMEDOUT)
-    ///   another error    throws it as std::system_error: "read from 127.0.0.1:8001: Connection reset by
-    ///   peer" success          returns the result
+    ///   EAGAIN           waits until the socket is ready, and again; when `until` has passed, once more,
+    ///                    and then throws std::system_error(ETIMEDOUT)
+    ///   another error    throws it as std::system_error: "read from 127.0.0.1:80: Connection reset by peer"
+    ///   success          returns the result
     /// Throws EBADF if the socket is closed meanwhile, std::logic_error if another fiber waits in that
     /// direction, and what the fiber is killed with.
     template <class Call>

@@ -18,6 +18,7 @@
 #include <stdexcept>
 #include <string_view>
 #include <sys/socket.h>
+#include <type_traits>
 #include <utility>
 
 namespace coir::net {
@@ -27,6 +28,11 @@ class COIR_API end_of_stream : public std::runtime_error {
 public:
     using std::runtime_error::runtime_error;
 };
+
+/// Arrays, vectors and spans of char: what is contiguous and no string.
+template <class Range>
+concept char_buffer = std::ranges::contiguous_range<Range> && !std::convertible_to<Range, std::string_view> &&
+                      (std::is_same_v<std::ranges::range_value_t<Range>, char>);
 
 class COIR_API tcp_stream {
 public:
@@ -55,10 +61,8 @@ public:
     void write_all(std::string_view what, deadline until = {}) {
         write_all(std::as_bytes(std::span(what.data(), what.size())), until);
     }
-    /// The same for arrays, vectors and spans of char.
-    template <std::ranges::contiguous_range Chars>
-    requires(std::same_as<std::ranges::range_value_t<Chars>, char> &&
-             !std::convertible_to<Chars, std::string_view>) void write_all(Chars const& what, deadline until = {}) {
+    template <char_buffer Chars>
+    void write_all(Chars const& what, deadline until = {}) {
         write_all(std::string_view(std::ranges::data(what), std::ranges::size(what)), until);
     }
 
