@@ -1,5 +1,8 @@
 #include "fiber/describe.h"
 
+#include "fiber/context.h"
+
+#include <cstdio>
 #include <cstdlib>
 #include <cxxabi.h>
 #include <memory>
@@ -20,6 +23,11 @@ std::string describe(std::exception_ptr const& error) {
     } catch (...) {
         return "an exception that is no std::exception";
     }
+}
+
+void report_ignored(context const& of, std::exception_ptr const& error, std::string const& why) {
+    std::fprintf(stderr, "coir: an exception of %s is ignored, %s: %s\n", of.name().c_str(), why.c_str(),
+                 describe(error).c_str());
 }
 
 } // namespace coir

@@ -7,9 +7,14 @@
 
 namespace coir {
 
+struct context;
+
 /// "std::runtime_error: what it says". The exception must not be null.
 std::string describe(std::exception_ptr const& error);
 
 std::string demangled(std::type_info const& type);
+
+/// Says on stderr that nobody gets an exception that left `of`, and why.
+void report_ignored(context const& of, std::exception_ptr const& error, std::string const& why);
 
 } // namespace coir

@@ -1,7 +1,9 @@
 #include "fiber/greenlet.h"
 
+#include "fiber/by_hand.h"
 #include "fiber/describe.h"
 #include "fiber/switch.h"
+#include "fiber/trace.h"
 
 #include <cstdio>
 #include <cstdlib>
@@ -21,11 +23,6 @@ bool is_exit(std::exception_ptr const& error) noexcept {
     }
 }
 
-void report_ignored(std::exception_ptr const& error, std::string const& why) {
-    std::fprintf(stderr, "coir: an exception of %s is ignored, %s: %s\n", context::current().name().c_str(),
-                 why.c_str(), describe(error).c_str());
-}
-
 // Hands over what `to` will return from its switch_to, or throw there. A hub, which has neither, can be
 // resumed so too.
 void deliver(context& to, value& carried, std::exception_ptr error) noexcept {
@@ -34,24 +31,8 @@ void deliver(context& to, value& carried, std::exception_ptr error) noexcept {
     else if (error && to.inbox)
         to.pending = std::move(error);
     else if (error)
-        report_ignored(error, to.name() + " cannot take it");
+        report_ignored(context::current(), error, to.name() + " cannot take it");
 }
-
-// Switches to `target`, which is fresh or suspended, and returns what the next switch back brings.
-value exchange(context& self, context& target, value carried, std::exception_ptr error) {
-    value received;
-    value* const outer = std::exchange(self.inbox, &received);
-    if (target.state == run_state::fresh) target.inbox = &carried; // alive until body() has taken it
-    deliver(target, carried, std::move(error));
-    self.become(run_state::suspended);
-    switch_context(self, target);
-    self.inbox = outer;
-    self.rethrow_pending();
-    return received;
-}
-
-// Ends a fresh greenlet that will never run. It holds no reference to itself: nobody ran on its stack.
-void end_unstarted(context& fresh) noexcept { fresh.become(run_state::ended); }
 
 // The nearest ancestor that waits for its child.
 context& heir_of(context const& ended) noexcept {
@@ -61,27 +42,60 @@ context& heir_of(context const& ended) noexcept {
     std::abort();
 }
 
+// Traces a switch that is none: from or to one that never ran, or to oneself. What the callback throws takes the place
+// of `error`.
+void trace_unswitched(context& origin, context& target, std::exception_ptr& error) {
+    try {
+        detail::trace_leave(origin);
+        detail::trace_arrive(target, error ? trace_event::thrown : trace_event::switched);
+    } catch (...) {
+        error = std::current_exception();
+    }
+}
+
 } // namespace
+
+value detail::switch_by_hand(context& self, context& target, value carried, std::exception_ptr error, context* origin) {
+    value received;
+    value* const outer = std::exchange(self.inbox, &received);
+    if (target.state == run_state::fresh) target.inbox = &carried; // alive until body() has taken it
+    deliver(target, carried, std::move(error));
+    if (target.inbox) trace_leave(origin ? *origin : self);
+    self.become(run_state::suspended);
+    switch_context(self, target);
+    self.inbox = outer;
+    trace_arrive(self);
+    self.rethrow_pending();
+    return received;
+}
+
+void detail::end_unstarted(context& fresh) noexcept { fresh.become(run_state::ended); }
 
 bad_value_cast::bad_value_cast(std::type_info const& held, std::type_info const& wanted)
     : std::logic_error("a switch brought " + named(held) + ", not " + named(wanted)) {}
 
 value greenlet::switch_with(value carried, std::exception_ptr error) const {
     context& self = context::current();
+    context* origin = &self;
     context* target = self_;
     if (!target->on_this_thread()) throw std::logic_error("greenlet: " + target->name() + " belongs to another thread");
     for (;; target = target->parent) {
-        if (error && target->state == run_state::fresh) end_unstarted(*target);
+        if (error && target->state == run_state::fresh) {
+            trace_unswitched(*origin, *target, error);
+            detail::end_unstarted(*target);
+            origin = target;
+        }
         if (!target->ended()) break;
         if (error && is_exit(error)) error = nullptr;
     }
     if (target == &self) {
+        trace_unswitched(*origin, self, error);
         if (error) std::rethrow_exception(error);
         return carried;
     }
     if (target->state != run_state::fresh && target->state != run_state::suspended)
         throw std::logic_error("greenlet: " + target->name() + " waits in the hub, which alone may resume it");
-    return exchange(self, *target, std::move(carried), std::move(error));
+    return detail::switch_by_hand(self, *target, std::move(carried), std::move(error), origin);
 }
 
 void greenlet::set_parent(greenlet const& parent) const {
@@ -104,18 +118,20 @@ context& greenlet_context::body() noexcept {
     std::exception_ptr error;
     try {
         value first = std::move(*std::exchange(inbox, nullptr));
+        trace_arrive(*this);
         result = call(std::move(first));
     } catch (fiber_exit const&) {
     } catch (...) {
         error = std::current_exception();
     }
     become(run_state::ended);
-    if (dropped_ && error) {
-        report_ignored(std::exchange(error, nullptr), "it was ended because no handle to it was left");
+    if (dropped && error) {
+        report_ignored(*this, std::exchange(error, nullptr), "it was ended because no handle to it was left");
         result.reset();
     }
     context& heir = heir_of(*this);
     deliver(heir, result, std::move(error));
+    if (heir.inbox) trace_leave(*this);
     return heir;
 }
 
@@ -127,8 +143,8 @@ void greenlet_context::unreferenced() noexcept {
 
 // Ends as if killed, here and now, and comes back to whoever dropped it.
 void greenlet_context::abandoned() noexcept {
-    if (!on_this_thread() || dropped_) return;
-    dropped_ = true;
+    if (!on_this_thread() || dropped) return;
+    dropped = true;
     context& self = context::current();
     retain();
     self.retain();
@@ -136,9 +152,15 @@ void greenlet_context::abandoned() noexcept {
     value nothing;
     value* const outer = std::exchange(self.inbox, &nothing);
     pending = std::make_exception_ptr(fiber_exit{});
+    trace_leave(self);
     self.become(run_state::suspended);
     switch_context(self, *this);
     self.inbox = outer;
+    try {
+        trace_arrive(self);
+    } catch (...) {
+        report_ignored(self, std::current_exception(), "it was thrown by the trace callback while one was dropped");
+    }
     release();
 }
 

@@ -10,6 +10,7 @@
 #include "fiber/context.h"
 #include "fiber/value.h"
 
+#include <cstdint>
 #include <exception>
 #include <functional>
 #include <new>
@@ -24,8 +25,13 @@ struct fiber_exit {};
 
 namespace detail {
 
+struct tracer;
+
 struct COIR_API greenlet_context : context {
-    greenlet_context(stack where) : context(where, "greenlet") {}
+    explicit greenlet_context(stack where, char const* kind_name = "greenlet") : context(where, kind_name) {}
+
+protected:
+    bool dropped = false; // it was ended because no handle was left; it is not tried again
 
 private:
     context& body() noexcept final;
@@ -33,14 +39,12 @@ private:
     virtual value call(value first) = 0; // runs the function, then destroys it
     virtual void destroy() noexcept = 0; // the control block and its stack
     void abandoned() noexcept final;
-
-    bool dropped_ = false; // it was ended because no handle was left
 };
 
-template <class F>
-struct greenlet_of final : greenlet_context {
+template <class F, class Base = greenlet_context>
+struct greenlet_of final : Base {
     template <class G>
-    greenlet_of(stack where, G&& from) : greenlet_context(where), function(std::forward<G>(from)) {
+    greenlet_of(stack where, G&& from) : Base(where), function(std::forward<G>(from)) {
         this->prepare(reinterpret_cast<std::byte*>(this));
     }
     ~greenlet_of() override {
@@ -64,7 +68,30 @@ private:
     };
 };
 
+// A new one on a stack of its own, with the maker's reference. Its parent is the current one.
+template <class Made, class F>
+Made& make_greenlet(F&& function, std::size_t stack_size) {
+    context& parent = context::current();
+    stack const where = acquire_stack(stack_size);
+    Made* made;
+    try {
+        made = new (place_on_top(where, sizeof(Made))) Made(where, std::forward<F>(function));
+    } catch (...) {
+        release_stack(where);
+        throw;
+    }
+    made->parent = &parent;
+    parent.retain();
+    return *made;
+}
+
 } // namespace detail
+
+/// What a trace callback is told of.
+enum class trace_event : std::uint8_t {
+    switched, ///< `target` goes on with what was brought to it
+    thrown,   ///< an exception is thrown where `target` goes on
+};
 
 class COIR_API greenlet {
 public:
@@ -75,15 +102,7 @@ public:
     /// current one. Nothing runs yet. Throws what acquire_stack throws.
     template <other_than<greenlet> F>
     explicit greenlet(F&& function, std::size_t stack_size = 0) {
-        using made = detail::greenlet_of<std::decay_t<F>>;
-        stack const where = acquire_stack(stack_size);
-        try {
-            self_ = new (place_on_top(where, sizeof(made))) made(where, std::forward<F>(function));
-        } catch (...) {
-            release_stack(where);
-            throw;
-        }
-        adopt(context::current());
+        self_ = &detail::make_greenlet<detail::greenlet_of<std::decay_t<F>>>(std::forward<F>(function), stack_size);
     }
 
     greenlet(greenlet const& other) noexcept : self_(other.self_) {
@@ -135,10 +154,31 @@ public:
     /// It has begun and not ended. gevent: bool(greenlet).
     bool active() const noexcept { return !dead() && self_->state != run_state::fresh; }
 
+    /// Called with the event, who left, and who goes on.
+    using trace_callback = std::function<void(trace_event event, greenlet const& origin, greenlet const& target)>;
+
+    /// From now on `callback` is told of every switch by hand on this thread; an empty one ends that. Returns the
+    /// former one. Python: greenlet.settrace.
+    ///
+    /// The callback runs in `target`, before anything else happens there. Told are switch_to and throw_into, also to
+    /// oneself, the way from a greenlet that ended to its parent, the end of one that was dropped, and the resumptions
+    /// and yields of a generator. A greenlet that never ran and has something thrown into it is told of as if it had
+    /// run, but the callback runs in the thrower. Not told are the hub's own switches: fibers that park, yield or end.
+    ///
+    /// What the callback throws is thrown in `target`, in place of what was to be thrown there, and nothing is traced
+    /// any more; for the end of a dropped greenlet, where nobody could catch it, it is reported on stderr. Switches
+    /// that the callback makes are told of, too.
+    static trace_callback set_trace(trace_callback callback);
+
+    /// This thread's callback; empty if there is none. Python: greenlet.gettrace.
+    static trace_callback trace();
+
     explicit operator bool() const noexcept { return self_ != nullptr; }
     bool operator==(greenlet const& other) const noexcept = default;
 
 private:
+    friend struct detail::tracer;
+
     explicit greenlet(context* self) noexcept : self_(self) {
         if (self_) self_->retain();
     }

@@ -14,6 +14,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 using coir::fiber_exit;
@@ -463,4 +464,208 @@ TEST(greenlet, an_error_that_no_parent_can_take_is_reported) {
     EXPECT_TRUE(parent.join());
     auto const report = testing::internal::GetCapturedStderr();
     EXPECT_NE(report.find("nobody's"), std::string::npos) << report;
+}
+
+namespace {
+
+// Records what a trace callback is told, under names.
+struct recorded_trace {
+    std::vector<std::string> events;
+    std::vector<std::pair<greenlet, std::string>> names{{greenlet::current(), "main"}};
+    greenlet::trace_callback former;
+
+    recorded_trace() {
+        former = greenlet::set_trace([this](coir::trace_event event, greenlet const& from, greenlet const& to) {
+            EXPECT_TRUE(to == greenlet::current() || !to.active()) << "it runs in the target";
+            events.push_back((event == coir::trace_event::thrown ? "throw " : "switch ") + name(from) + " " + name(to));
+        });
+    }
+    ~recorded_trace() { greenlet::set_trace(std::move(former)); }
+
+    std::string name(greenlet const& of) const {
+        for (auto const& [each, text] : names)
+            if (each == of) return text;
+        return "?";
+    }
+    std::vector<std::string> take() { return std::exchange(events, {}); }
+};
+
+using lines = std::vector<std::string>;
+
+} // namespace
+
+TEST(greenlet_trace, switches_and_throws) {
+    recorded_trace trace;
+    greenlet quiet([] { up(); }), failing([] { throw 1; });
+    trace.names.insert(trace.names.end(), {{quiet, "quiet"}, {failing, "failing"}});
+    quiet.switch_to();
+    quiet.switch_to();
+    EXPECT_EQ(trace.take(),
+              (lines{"switch main quiet", "switch quiet main", "switch main quiet", "switch quiet main"}));
+    EXPECT_THROW(failing.switch_to(), int);
+    EXPECT_EQ(trace.take(), (lines{"switch main failing", "throw failing main"}));
+}
+
+TEST(greenlet_trace, throw_into_and_oneself) {
+    recorded_trace trace;
+    greenlet g([] {
+        try {
+            up();
+        } catch (int) {}
+    });
+    trace.names.emplace_back(g, "g");
+    g.switch_to();
+    g.throw_into(1);
+    EXPECT_EQ(trace.take(), (lines{"switch main g", "switch g main", "throw main g", "switch g main"}));
+    greenlet::current().switch_to();
+    EXPECT_EQ(trace.take(), lines{"switch main main"});
+    EXPECT_THROW(greenlet::current().throw_into(1), int);
+    EXPECT_EQ(trace.take(), lines{"throw main main"});
+}
+
+// greenlet starts it for that; here it is only said so.
+TEST(greenlet_trace, throw_into_one_that_never_ran) {
+    recorded_trace trace;
+    greenlet outer([] {}), inner([] {}), quiet([] {});
+    inner.set_parent(outer);
+    trace.names.insert(trace.names.end(), {{outer, "outer"}, {inner, "inner"}, {quiet, "quiet"}});
+    EXPECT_THROW(inner.throw_into(1), int);
+    EXPECT_EQ(trace.take(), (lines{"throw main inner", "throw inner outer", "throw outer main"}));
+    quiet.throw_into();
+    EXPECT_EQ(trace.take(), (lines{"throw main quiet", "switch quiet main"}));
+}
+
+TEST(greenlet_trace, the_end_of_one_that_is_dropped) {
+    recorded_trace trace;
+    {
+        greenlet g([] { up(); });
+        g.switch_to();
+        trace.take();
+    }
+    EXPECT_EQ(trace.take(), (lines{"throw main ?", "switch ? main"}));
+}
+
+// Its last handle is gone when it has ended, but the callback is still told who it was.
+TEST(greenlet_trace, origin_is_alive_while_it_is_told_of) {
+    std::vector<bool> dead;
+    auto const former = greenlet::set_trace(
+        [&](coir::trace_event, greenlet const& from, greenlet const&) { dead.push_back(from.dead()); });
+    auto own = std::make_unique<greenlet>();
+    *own = greenlet([&] { own.reset(); });
+    greenlet* const raw = own.get();
+    raw->switch_to();
+    greenlet::set_trace(former);
+    EXPECT_EQ(dead, (std::vector{false, true}));
+}
+
+TEST(greenlet_trace, a_callback_that_throws_ends_the_tracing) {
+    int calls = 0;
+    bool thrown_in_target = false;
+    greenlet g([&] {
+        try {
+            up();
+        } catch (std::runtime_error const&) {
+            thrown_in_target = true;
+            throw;
+        }
+    });
+    g.switch_to();
+    greenlet::set_trace([&](coir::trace_event, greenlet const&, greenlet const&) {
+        ++calls;
+        throw std::runtime_error("from the callback");
+    });
+    EXPECT_THROW(g.switch_to(), std::runtime_error);
+    EXPECT_EQ(calls, 1);
+    EXPECT_TRUE(thrown_in_target);
+    EXPECT_FALSE(greenlet::trace());
+}
+
+TEST(greenlet_trace, what_a_callback_throws_takes_the_place_of_what_was_thrown) {
+    bool ran = false;
+    auto const fail = [](coir::trace_event event, greenlet const&, greenlet const&) {
+        if (event == coir::trace_event::thrown) throw std::runtime_error("from the callback");
+    };
+    greenlet g([] { throw 1; });
+    greenlet::set_trace(fail);
+    EXPECT_THROW(g.switch_to(), std::runtime_error);
+    EXPECT_NO_THROW(coir::yield()) << "nothing is left pending";
+    EXPECT_FALSE(greenlet::trace());
+    // One that is to begin does not.
+    greenlet::set_trace([](coir::trace_event, greenlet const&, greenlet const&) { throw 2; });
+    greenlet fresh([&] { ran = true; });
+    EXPECT_THROW(fresh.switch_to(), int);
+    EXPECT_FALSE(ran);
+    EXPECT_TRUE(fresh.dead());
+    greenlet never([&] { ran = true; });
+    greenlet::set_trace(fail);
+    EXPECT_THROW(never.throw_into(1), std::runtime_error);
+    EXPECT_TRUE(never.dead());
+    EXPECT_FALSE(ran);
+}
+
+TEST(greenlet_trace, a_callback_that_throws_while_one_is_dropped_is_reported) {
+    testing::internal::CaptureStderr();
+    int ran = 0;
+    {
+        greenlet g([&] {
+            on_end end{ran};
+            up();
+        });
+        g.switch_to();
+        greenlet::set_trace([](coir::trace_event event, greenlet const&, greenlet const&) {
+            if (event == coir::trace_event::switched) throw std::runtime_error("from the callback");
+        });
+    }
+    auto const report = testing::internal::GetCapturedStderr();
+    EXPECT_EQ(ran, 1);
+    EXPECT_NE(report.find("from the callback"), std::string::npos) << report;
+    EXPECT_FALSE(greenlet::trace());
+}
+
+TEST(greenlet_trace, set_returns_the_former_and_a_callback_may_replace_itself) {
+    EXPECT_FALSE(greenlet::trace());
+    int first = 0, second = 0;
+    auto witness = std::make_shared<int>();
+    EXPECT_FALSE(greenlet::set_trace([&, witness](coir::trace_event, greenlet const&, greenlet const&) {
+        ++first;
+        greenlet::set_trace([&](coir::trace_event, greenlet const&, greenlet const&) { ++second; });
+        EXPECT_GT(witness.use_count(), 1) << "it is not destroyed while it runs";
+    }));
+    greenlet([] {}).switch_to();
+    EXPECT_EQ(first, 1);
+    EXPECT_EQ(second, 1);
+    EXPECT_EQ(witness.use_count(), 1);
+    EXPECT_TRUE(greenlet::set_trace({}));
+    EXPECT_FALSE(greenlet::set_trace({}));
+    greenlet([] {}).switch_to();
+    EXPECT_EQ(second, 1);
+}
+
+TEST(greenlet_trace, is_each_threads_own) {
+    recorded_trace trace;
+    std::thread([] {
+        EXPECT_FALSE(greenlet::trace());
+        int calls = 0;
+        greenlet::set_trace([&](coir::trace_event, greenlet const&, greenlet const&) { ++calls; });
+        greenlet([] {}).switch_to();
+        EXPECT_EQ(calls, 2);
+    }).join();
+    EXPECT_EQ(trace.take(), lines{});
+}
+
+TEST(greenlet_trace, the_hubs_own_switches_are_not_told) {
+    recorded_trace trace;
+    auto fiber = coir::spawn([] {
+        coir::yield();
+        coir::sleep(1ms);
+    });
+    EXPECT_TRUE(fiber.join());
+    EXPECT_EQ(trace.take(), lines{});
+    greenlet waits([] {
+        coir::sleep(1ms);
+        up();
+    });
+    trace.names.emplace_back(waits, "waits");
+    waits.switch_to();
+    EXPECT_EQ(trace.take(), (lines{"switch main waits", "switch waits main"}));
 }
