@@ -64,7 +64,8 @@ def until_it_is_late_and_locked_again():
     lock = threading.Lock()
     changed = threading.Condition(lock)
     with lock:
-        say(changed.wait(timeout=0.01), 'locked', lock.locked())
+        in_time = changed.wait(timeout=0.01)
+        say(in_time, 'locked', lock.locked())
     say('locked', lock.locked())
 
 
@@ -72,17 +73,17 @@ def until_it_is_late_and_locked_again():
 def until_it_is_so():
     lock = threading.Lock()
     changed = threading.Condition(lock)
-    state = {'number': 0}
+    state = 0
 
     def waiter():
         with lock:
-            say('waiter', changed.wait_for(lambda: state['number'] == 3))
+            say('waiter', changed.wait_for(lambda: state == 3))
 
     fiber = spawn(waiter)
     sleep(0)
     for number in range(1, 4):
         with lock:
-            state['number'] = number
+            state = number
             changed.notify()
         sleep(0)
         sleep(0)
@@ -155,7 +156,7 @@ def with_a_recursive_lock_all_of_it_is_let_go():
 def producers_and_consumers():
     lock = threading.Lock()
     filled, emptied = threading.Condition(lock), threading.Condition(lock)
-    items = []
+    items, taken = [], []
 
     def producer(name):
         for i in range(2):
@@ -165,7 +166,7 @@ def producers_and_consumers():
                 items.append(f'{name}{i}')
                 filled.notify()
 
-    def consumer(name):
+    def consumer():
         for _ in range(2):
             with lock:
                 while not items:
@@ -173,8 +174,7 @@ def producers_and_consumers():
                 taken.append(items.pop())
                 emptied.notify()
 
-    taken = []
-    gevent.joinall([spawn(producer, 'a'), spawn(consumer, 'x'), spawn(producer, 'b'), spawn(consumer, 'y')])
+    gevent.joinall([spawn(producer, 'a'), spawn(consumer), spawn(producer, 'b'), spawn(consumer)])
     say(sorted(taken))
 
 
@@ -196,14 +196,14 @@ def a_barrier_lets_all_go_with_the_last():
 @scenario
 def a_barrier_serves_again():
     barrier = threading.Barrier(2)
+    laps = []
 
-    def runner(name):
+    def runner():
         for lap in range(2):
             barrier.wait()
             laps.append(lap)
 
-    laps = []
-    gevent.joinall([spawn(runner, name) for name in 'ab'])
+    gevent.joinall([spawn(runner), spawn(runner)])
     say(laps)
 
 

@@ -59,7 +59,8 @@ def wait_for_a_set_one_does_not_switch():
 @scenario
 def wait_until_it_is_late():
     event = Event()
-    say(event.wait(timeout=0.01), event.is_set())
+    in_time = event.wait(timeout=0.01)
+    say(in_time, event.is_set())
     event.set()
     say(event.wait(timeout=0.01))
 
@@ -138,11 +139,8 @@ def main_has_its_place_among_the_waiters():
     before = spawn(wait_for, event, 'before')
     sleep(0)
 
-    def setter():
-        event.set()
-
     after = spawn(wait_for, event, 'after')
-    set = spawn(setter)
+    set = spawn(event.set)
     wait_for(event, 'main')
     gevent.joinall([before, after, set])
 

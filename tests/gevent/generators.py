@@ -1,5 +1,5 @@
-"""Generators: Python's own, whose manners coir's have."""
-from gevent import sleep, spawn
+"""Generators: Python's own, beside coir's."""
+from gevent import joinall, sleep, spawn
 from scenario import main, my_error, say, scenario
 
 
@@ -142,13 +142,9 @@ def dropped_in_the_middle():
         finally:
             say('generator unwinds')
 
-    def use():
-        for each in count():
-            say('main has', each)
-            break
-        say('loop left')
-
-    use()
+    for each in count():
+        say('main has', each)
+        break
     say('main')
 
 
@@ -207,9 +203,7 @@ def it_may_wait_while_others_run():
         for each in slow():
             say(name, 'has', each)
 
-    fibers = [spawn(consumer, name) for name in 'ab']
-    for fiber in fibers:
-        fiber.join()
+    joinall([spawn(consumer, 'a'), spawn(consumer, 'b')])
 
 
 @scenario
@@ -225,9 +219,7 @@ def two_fibers_take_turns_with_one():
             say(name, 'has', each)
             sleep(0)
 
-    fibers = [spawn(consumer, name) for name in 'ab']
-    for fiber in fibers:
-        fiber.join()
+    joinall([spawn(consumer, 'a'), spawn(consumer, 'b')])
 
 
 main()

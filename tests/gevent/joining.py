@@ -24,8 +24,11 @@ class stage:
     def all(self):
         return list(self.fibers.values())
 
+    def name(self, one):
+        return next(name for name, fiber in self.fibers.items() if fiber is one)
+
     def names(self, fibers):
-        return [name for each in fibers for name, fiber in self.fibers.items() if fiber is each]
+        return [self.name(each) for each in fibers]
 
     def finish(self, *names):
         for name in names:
@@ -121,7 +124,7 @@ def iwait_in_order_of_completion():
 
     spawn(director)
     for each in iwait(on.all()):
-        say('main has', on.names([each]))
+        say('main has', on.name(each))
     say('main ends')
 
 
@@ -130,7 +133,7 @@ def iwait_misses_nothing_while_its_caller_waits():
     on = stage('a', 'b', 'c')
     on.finish('c')
     for each in iwait(on.all()):
-        say('main has', on.names([each]))
+        say('main has', on.name(each))
         if each is on.fibers['c']:
             on.finish('b', 'a')
             sleep(0.01)
@@ -142,8 +145,10 @@ def iwait_until_a_count():
     on = stage('a', 'b', 'c')
     on.finish('c', 'b')
     for each in iwait(on.all(), count=2):
-        say('main has', on.names([each]))
+        say('main has', on.name(each))
     say('a ready', on.fibers['a'].ready())
+    on.finish('a')
+    on.fibers['a'].join()
 
 
 @scenario
@@ -151,8 +156,10 @@ def iwait_until_it_is_late():
     on = stage('a', 'b')
     on.finish('b')
     for each in iwait(on.all(), timeout=0.01):
-        say('main has', on.names([each]))
+        say('main has', on.name(each))
     say('main ends')
+    on.finish('a')
+    on.fibers['a'].join()
 
 
 @scenario
@@ -161,7 +168,7 @@ def iwait_left_early():
     on.finish('b', 'c', 'a')
     with iwait(on.all()) as all:
         for each in all:
-            say('main has', on.names([each]))
+            say('main has', on.name(each))
             break
     gevent.wait(on.all())
     say('all ready')
@@ -171,7 +178,9 @@ def iwait_left_early():
 def wait_for_a_mixture():
     on = stage('fiber')
     event, semaphore, result = Event(), Semaphore(0), AsyncResult()
-    names = {id(on.fibers['fiber']): 'fiber', id(event): 'event', id(semaphore): 'semaphore', id(result): 'result'}
+
+    def name(one):
+        return 'event' if one is event else 'semaphore' if one is semaphore else 'result' if one is result else 'fiber'
 
     def director():
         semaphore.release()
@@ -185,7 +194,7 @@ def wait_for_a_mixture():
 
     spawn(director)
     ready = wait([on.fibers['fiber'], event, semaphore, result])
-    say([names[id(each)] for each in ready])
+    say([name(each) for each in ready])
     say('the semaphore was not taken:', semaphore.counter)
 
 
@@ -197,6 +206,7 @@ def wait_for_the_first_of_a_mixture():
     ready = wait([on.fibers['fiber'], event], count=1)
     say(len(ready), 'event' if ready[0] is event else 'fiber')
     on.finish('fiber')
+    on.fibers['fiber'].join()
 
 
 @scenario

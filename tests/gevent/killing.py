@@ -360,11 +360,11 @@ def all_in_the_order_of_the_list():
 
 @scenario
 def all_with_an_error():
-    all = [spawn(sleeper, name) for name in 'ab']
+    a, b = spawn(sleeper, 'a'), spawn(sleeper, 'b')
     sleep(0)
-    killall(all, my_error('everyone'))
-    for name, fiber in zip('ab', all):
-        states(name, fiber)
+    killall([a, b], my_error('everyone'))
+    states('a', a)
+    states('b', b)
 
 
 @scenario
@@ -395,16 +395,16 @@ def all_without_blocking():
 
 @scenario
 def all_waits_for_those_that_swallow_it():
-    def stubborn(name):
+    def stubborn():
         try:
             sleep(60)
         except GreenletExit:
-            say(name, 'swallows')
+            say('a swallows')
         sleep(0)
         sleep(0)
-        say(name, 'ends')
+        say('a ends')
 
-    a, b = spawn(stubborn, 'a'), spawn(sleeper, 'b')
+    a, b = spawn(stubborn), spawn(sleeper, 'b')
     sleep(0)
     killall([a, b])
     say('main', a.ready(), b.ready())

@@ -80,11 +80,10 @@ def gone_with_its_fiber():
         sleep(0)
         say(name, 'ends')
 
-    all = [spawn(body, name) for name in 'ab']
-    gevent.joinall(all)
-    del all
-    sleep(0)
-    say('main')
+    for name in 'ab':
+        spawn(body, name).join()
+        sleep(0)
+        say('main joined', name)
 
 
 @scenario
@@ -113,12 +112,12 @@ def the_tree_goes_by_who_made_it():
     def visit(name):
         say(name, 'finds', getcurrent().spawn_tree_locals.get('word'))
 
-    def root(name):
-        getcurrent().spawn_tree_locals['word'] = name
-        made.append(Greenlet(visit, f'made by {name}'))
+    def root():
+        getcurrent().spawn_tree_locals['word'] = 'one'
+        made.append(Greenlet(visit, 'made by one'))
 
     made = []
-    spawn(root, 'one').join()
+    spawn(root).join()
 
     def stranger():
         getcurrent().spawn_tree_locals['word'] = 'stranger'

@@ -31,8 +31,8 @@ def square_or_fail(n):
 @scenario
 def a_group_is_joined():
     group = Group()
-    for name, turns in [('a', 2), ('b', 1)]:
-        group.spawn(work, name, turns)
+    group.spawn(work, 'a', 2)
+    group.spawn(work, 'b', 1)
     say('size', len(group))
     group.join()
     say('size', len(group))
@@ -252,6 +252,7 @@ def map_throws_the_first_error_of_the_list():
         say('body', n)
         if n % 2:
             raise my_error(str(n))
+        return n
 
     try:
         Group().map(body, range(4))
@@ -283,10 +284,9 @@ def imap_unordered_brings_them_as_they_come():
 
 @scenario
 def imap_throws_in_the_place_of_the_error():
-    results = Group().imap(square_or_fail, range(1, 4))
-    say(next(results))
     try:
-        next(results)
+        for each in Group().imap(square_or_fail, [1, 2, 3]):
+            say(each)
     except my_error as error:
         say('threw', error)
 
@@ -298,10 +298,9 @@ def imap_unordered_throws_when_it_comes():
             sleep(0)
         return square_or_fail(n)
 
-    results = Group().imap_unordered(body, range(1, 4))
-    say(next(results))
     try:
-        next(results)
+        for each in Group().imap_unordered(body, [1, 2, 3]):
+            say(each)
     except my_error as error:
         say('threw', error)
 

@@ -166,7 +166,8 @@ def a_look_leaves_it_there():
     queue.put(1)
     queue.put(2)
     say(queue.peek(), queue.peek(), 'size', queue.qsize())
-    say(queue.get(), queue.peek())
+    taken = queue.get()
+    say(taken, queue.peek())
 
 
 @scenario
@@ -232,7 +233,7 @@ def a_late_putter_makes_room_for_the_next():
 
     all = [spawn(impatient), spawn(putter, queue, 'patient', 'patient')]
     all[0].join()
-    say(queue.get(), queue.get())
+    say([queue.get(), queue.get()])
     gevent.joinall(all)
 
 

@@ -34,8 +34,7 @@ inline std::string word(std::string_view what) { return std::string(what); }
 inline std::string word(char const* what) { return what; }
 inline std::string word(std::same_as<bool> auto what) { return what ? "true" : "false"; }
 template <std::integral Number>
-requires(!std::same_as<Number, bool> && !std::same_as<Number, char>)
-std::string word(Number what) {
+requires(!std::same_as<Number, bool> && !std::same_as<Number, char>) std::string word(Number what) {
     return std::to_string(what);
 }
 template <class T>
@@ -47,8 +46,7 @@ std::string word(T const* what) {
     return what ? word(*what) : "none";
 }
 template <std::ranges::input_range Range>
-requires(!std::convertible_to<Range, std::string_view>)
-std::string word(Range&& what) {
+requires(!std::convertible_to<Range, std::string_view>) std::string word(Range&& what) {
     std::string all = "[";
     for (auto&& each : what) all += (all.size() > 1 ? " " : "") + word(each);
     return all + "]";
@@ -64,6 +62,11 @@ void say(auto const& first, auto const&... more) {
     say_line(line);
 }
 
+/// A function that says it, to be spawned.
+auto saying(auto... words) {
+    return [words...] { say(words...); };
+}
+
 /// What is being handled, in a catch block.
 inline std::exception_ptr caught() { return std::current_exception(); }
 
@@ -76,6 +79,7 @@ struct finally {
     ~finally() noexcept(false) { action(); }
 };
 
+/// A place in the table of scenarios, made by SCENARIO.
 struct registration {
     registration(char const* name, void (*run)());
 };

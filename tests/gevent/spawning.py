@@ -201,12 +201,9 @@ def an_error_travels_along_the_joins():
 
 @scenario
 def spawning_in_a_fiber_does_not_switch():
-    def child():
-        say('child runs')
-
     def parent():
         say('parent before')
-        one = spawn(child)
+        one = spawn(say, 'child runs')
         say('parent after')
         one.join()
         say('parent joined')

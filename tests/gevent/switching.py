@@ -7,7 +7,7 @@ from scenario import main, my_error, say, scenario
 
 
 def value(what):
-    """An exit that a switch returned is no value."""
+    """What a switch brought. The exit that an ended greenlet hands to its parent is no value."""
     return None if isinstance(what, GreenletExit) or what == () else what
 
 
@@ -32,8 +32,7 @@ def back_and_forth():
 def values_go_both_ways():
     def body(first):
         say('body has', first)
-        second = main_greenlet.switch('from body')
-        say('body has', second)
+        say('body has', main_greenlet.switch('from body'))
         return 'result'
 
     main_greenlet = getcurrent()
@@ -62,8 +61,7 @@ def its_states():
 def the_result_goes_to_the_parent_not_to_the_switcher():
     def other():
         say('other begins')
-        back = g.switch('from other')
-        say('other has', back)
+        say('other has', g.switch('from other'))
 
     def body(got):
         say('body has', got)
@@ -153,7 +151,7 @@ def thrown_in_where_it_was_switched_away():
             main_greenlet.switch()
         except my_error as error:
             say('body sees', error)
-            return 'caught'
+        return 'caught'
 
     main_greenlet = getcurrent()
     g = greenlet(body)
@@ -241,8 +239,10 @@ def an_exit_may_be_survived():
     main_greenlet = getcurrent()
     g = greenlet(body)
     g.switch()
-    say('main has', g.throw(), 'dead', g.dead)
-    say('main has', g.switch('go'), 'dead', g.dead)
+    say('main has', g.throw())
+    say('dead', g.dead)
+    say('main has', g.switch('go'))
+    say('dead', g.dead)
 
 
 @scenario
@@ -292,7 +292,9 @@ def nobody_is_its_own_ancestor():
     a, b, c = [greenlet(lambda: None) for _ in range(3)]
     b.parent = a
     c.parent = b
-    say(refused(a, c), refused(a, a), refused(c, a))
+    say(refused(a, c))
+    say(refused(a, a))
+    say(refused(c, a))
 
 
 @scenario

@@ -49,11 +49,11 @@ def the_outer_one_first():
                     sleep(60)
             except Timeout as late:
                 say('inner scope: inner', late is inner, 'outer', late is outer)
+                say('pending', inner.pending, outer.pending)
                 raise
             say('this is never said')
     except Timeout as late:
         say('outer scope: outer', late is outer)
-    say('pending', inner.pending, outer.pending)
 
 
 @scenario
@@ -289,14 +289,14 @@ def cancelled_and_started_again():
 def no_item_is_lost_in_a_timed_out_get():
     queue = Queue()
 
-    def getter(name):
+    def getter(name, until):
         try:
-            with Timeout(0.01 if name == 'a' else None):
+            with Timeout(until):
                 say(name, 'got', queue.get())
         except Timeout as late:
             say(name, late)
 
-    a, b = spawn(getter, 'a'), spawn(getter, 'b')
+    a, b = spawn(getter, 'a', 0.01), spawn(getter, 'b', None)
     a.join()
     queue.put('item')
     b.join()
@@ -309,15 +309,24 @@ def every_kind_of_wait_is_interrupted():
     full = Queue(1)
     full.put(0)
     forever = spawn(event.wait)
-    for name, wait in [('event', event.wait), ('result', result.get), ('semaphore', semaphore.acquire),
-                       ('get', queue.get), ('put', lambda: full.put(1)), ('peek', queue.peek), ('join', forever.join),
-                       ('get of a fiber', forever.get), ('joinall', lambda: gevent.joinall([forever])),
-                       ('wait', lambda: gevent.wait([event, semaphore]))]:
+
+    def interrupted(name, wait):
         try:
             with Timeout(0.01) as limit:
                 wait()
         except Timeout as late:
             say(name, late is limit)
+
+    interrupted('event', event.wait)
+    interrupted('result', result.get)
+    interrupted('semaphore', semaphore.acquire)
+    interrupted('get', queue.get)
+    interrupted('put', lambda: full.put(1))
+    interrupted('peek', queue.peek)
+    interrupted('join', forever.join)
+    interrupted('get of a fiber', forever.get)
+    interrupted('joinall', lambda: gevent.joinall([forever]))
+    interrupted('wait', lambda: gevent.wait([event, semaphore]))
     say('value', semaphore.counter, 'size', queue.qsize(), full.qsize())
     event.set()
     forever.join()
