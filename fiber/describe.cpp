@@ -9,11 +9,13 @@
 
 namespace coir {
 
-std::string demangled(std::type_info const& type) {
+std::string demangled(char const* symbol) {
     int status;
-    std::unique_ptr<char, void (*)(void*)> name{abi::__cxa_demangle(type.name(), nullptr, nullptr, &status), std::free};
-    return name ? name.get() : type.name();
+    std::unique_ptr<char, void (*)(void*)> name{abi::__cxa_demangle(symbol, nullptr, nullptr, &status), std::free};
+    return name ? name.get() : symbol;
 }
+
+std::string demangled(std::type_info const& type) { return demangled(type.name()); }
 
 std::string describe(std::exception_ptr const& error) {
     try {

@@ -13,6 +13,8 @@ struct context;
 std::string describe(std::exception_ptr const& error);
 
 std::string demangled(std::type_info const& type);
+/// The symbol itself if it is no mangled name.
+std::string demangled(char const* symbol);
 
 /// Says on stderr that nobody gets an exception that left `of`, and why.
 void report_ignored(context const& of, std::exception_ptr const& error, std::string const& why);

@@ -2,6 +2,7 @@
 // The test that is run so is named DISABLED_…: only rerun() asks for it.
 #pragma once
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -37,7 +38,11 @@ inline rerun_result rerun(std::string const& test, std::initializer_list<std::st
     std::fflush(nullptr);
     // Spawned rather than forked: the program may have threads, and a sanitizer's locks.
     std::vector<std::string> variables{environment};
-    for (char** each = environ; *each; ++each) variables.emplace_back(*each); // of two, getenv finds the first
+    for (char** each = environ; *each; ++each) { // of two, getenv would find the first, the dynamic linker the last
+        std::string const inherited = *each, name = inherited.substr(0, inherited.find('=') + 1);
+        if (std::none_of(environment.begin(), environment.end(), [&](auto& own) { return own.starts_with(name); }))
+            variables.push_back(inherited);
+    }
     std::vector<std::string> words{"again", "--gtest_filter=" + test, "--gtest_also_run_disabled_tests",
                                    "--gtest_repeat=1"};
     auto const pointers_to = [](std::vector<std::string>& texts) {

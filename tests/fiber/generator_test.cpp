@@ -647,6 +647,7 @@ TEST(generator, outlives_the_fiber_that_made_it) {
 
 // Someone else makes the consumer go on while the body waits: the value has nobody to go to.
 TEST(generator, a_consumer_that_is_taken_away_leaves_the_body_to_end) {
+    never_ended const thrower; // nobody switches back to it
     int ran = 0;
     generator<int> g{[&](auto& out) {
         on_end end{ran};
@@ -662,12 +663,13 @@ TEST(generator, a_consumer_that_is_taken_away_leaves_the_body_to_end) {
         EXPECT_EQ(g.next(), std::nullopt);
     });
     coir::yield();
-    auto thrower = coir::spawn([&] { consumer.throw_into(std::runtime_error("taken away")); });
+    coir::spawn([&] { consumer.throw_into(std::runtime_error("taken away")); });
     EXPECT_TRUE(taken.join());
     while (!ran) coir::yield();
 }
 
 TEST(generator, an_error_that_nobody_waits_for_is_reported) {
+    never_ended const thrower;
     testing::internal::CaptureStderr();
     bool over = false;
     generator<int> g{[&](auto&) {
@@ -681,7 +683,7 @@ TEST(generator, an_error_that_nobody_waits_for_is_reported) {
         EXPECT_THROW(g.next(), int);
     });
     coir::yield();
-    auto thrower = coir::spawn([&] { consumer.throw_into(1); });
+    coir::spawn([&] { consumer.throw_into(1); });
     EXPECT_TRUE(taken.join());
     while (!over) coir::yield();
     EXPECT_EQ(g.next(), std::nullopt);

@@ -1,0 +1,117 @@
+#include "fiber/backtrace.h"
+
+#include "fiber/source_lines.h"
+
+#include <cstdint>
+#include <cxxabi.h>
+#include <exception>
+#include <span>
+#include <unwind.h>
+
+#if defined(__x86_64__)
+// Calls call(argument), and keeps `into` in rbx, where coir_note_throw finds it.
+asm(R"(
+    .pushsection .text
+    .globl coir_call_watched
+    .hidden coir_call_watched
+    .type coir_call_watched, @function
+    .p2align 4
+coir_call_watched:
+    .cfi_startproc
+    .cfi_personality 0x1b, coir_note_throw
+    pushq %rbx
+    .cfi_adjust_cfa_offset 8
+    .cfi_offset %rbx, -16
+    movq %rdx, %rbx
+    movq %rdi, %rax
+    movq %rsi, %rdi
+    call *%rax
+    popq %rbx
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore %rbx
+    ret
+    .cfi_endproc
+    .size coir_call_watched, . - coir_call_watched
+    .popsection
+)");
+
+extern "C" [[gnu::visibility("hidden")]] void coir_call_watched(void (*call)(void*), void* argument,
+                                                                coir::stack_trace* into);
+
+namespace coir {
+namespace {
+
+constexpr int rbx = 3; // its DWARF number (System V ABI for x86-64, figure 3.36)
+
+template <class F>
+std::uintptr_t address(F* function) noexcept {
+    return reinterpret_cast<std::uintptr_t>(function);
+}
+
+// The frames nearest to the unwinder are its own, and those of what was called to throw.
+bool throws_for_others(std::uintptr_t function) noexcept {
+    std::uintptr_t const all[] = {
+        address(abi::__cxa_throw),       address(abi::__cxa_rethrow),        address(std::rethrow_exception),
+        address(_Unwind_RaiseException), address(_Unwind_Resume_or_Rethrow),
+    };
+    for (std::uintptr_t each : all)
+        if (function == each) return true;
+    return false;
+}
+
+_Unwind_Reason_Code note_frame(_Unwind_Context* frame, void* noted) {
+    auto& into = *static_cast<stack_trace*>(noted);
+    std::uintptr_t const function = _Unwind_GetRegionStart(frame);
+    if (throws_for_others(function)) {
+        into.count = 0;
+        into.complete = true;
+        return _URC_NO_REASON;
+    }
+    if (function == address(coir_call_watched) && _Unwind_GetGR(frame, rbx) == address(&into)) return _URC_NORMAL_STOP;
+    if (into.count == into.frames.size()) {
+        into.complete = false;
+        return _URC_NORMAL_STOP;
+    }
+    int before_instruction = 0; // of a signal's frame
+    std::uintptr_t const at = _Unwind_GetIPInfo(frame, &before_instruction);
+    if (at) into.frames[into.count++] = reinterpret_cast<void*>(at - (before_instruction ? 0 : 1));
+    return _URC_NO_REASON;
+}
+
+} // namespace
+} // namespace coir
+
+// The personality routine of coir_call_watched's frame (Itanium C++ ABI, "Exception Handling", 1.6.2). Forced unwinding
+// has no search phase.
+extern "C" [[gnu::visibility("hidden"), gnu::used]] _Unwind_Reason_Code
+coir_note_throw(int, _Unwind_Action actions, _Unwind_Exception_Class, _Unwind_Exception*, _Unwind_Context* frame) {
+    if (actions & _UA_SEARCH_PHASE) {
+        auto& into = *reinterpret_cast<coir::stack_trace*>(_Unwind_GetGR(frame, coir::rbx));
+        into.count = 0;
+        into.complete = true;
+        _Unwind_Backtrace(coir::note_frame, &into);
+    }
+    return _URC_CONTINUE_UNWIND;
+}
+#else
+static void coir_call_watched(void (*call)(void*), void* argument, coir::stack_trace*) { call(argument); }
+#endif
+
+namespace coir {
+
+void watch_throws(stack_trace& into, void (*call)(void*), void* argument) {
+    into.count = 0;
+    into.complete = true;
+    coir_call_watched(call, argument, &into);
+}
+
+std::string describe(stack_trace const& trace) {
+    std::string lines;
+    int number = 0;
+    for (auto const& call : source_lines(std::span(trace.frames).first(trace.count)))
+        lines += "  #" + std::to_string(number++) + " " + call + "\n";
+    if (!trace.complete) lines += "  … and more\n";
+    return lines;
+}
+
+} // namespace coir
