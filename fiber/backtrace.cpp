@@ -2,8 +2,11 @@
 
 #include "fiber/source_lines.h"
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cxxabi.h>
+#include <dlfcn.h>
 #include <exception>
 #include <span>
 #include <unwind.h>
@@ -48,21 +51,36 @@ std::uintptr_t address(F* function) noexcept {
     return reinterpret_cast<std::uintptr_t>(function);
 }
 
-// The frames nearest to the unwinder are its own, and those of what was called to throw.
-bool throws_for_others(std::uintptr_t function) noexcept {
-    std::uintptr_t const all[] = {
-        address(abi::__cxa_throw),       address(abi::__cxa_rethrow),        address(std::rethrow_exception),
-        address(_Unwind_RaiseException), address(_Unwind_Resume_or_Rethrow),
-    };
-    for (std::uintptr_t each : all)
-        if (function == each) return true;
-    return false;
-}
+// The functions by which others throw: the frames nearest to the unwinder are theirs. Where a sanitizer puts its own in
+// their place, both are meant.
+struct throwing_functions {
+    std::array<std::uintptr_t, 10> all{address(abi::__cxa_throw), address(abi::__cxa_rethrow),
+                                       address(std::rethrow_exception), address(_Unwind_RaiseException),
+                                       address(_Unwind_Resume_or_Rethrow)};
+
+    throwing_functions() noexcept {
+        auto* next = all.begin() + 5;
+        for (char const* behind :
+             {"__cxa_throw", "__cxa_rethrow", "_ZSt17rethrow_exceptionNSt15__exception_ptr13exception_ptrE",
+              "_Unwind_RaiseException", "_Unwind_Resume_or_Rethrow"})
+            *next++ = reinterpret_cast<std::uintptr_t>(dlsym(RTLD_NEXT, behind));
+    }
+
+    bool contain(std::uintptr_t function) const noexcept {
+        return std::find(all.begin(), all.end(), function) != all.end();
+    }
+
+    // Looked up by the first watch_throws: there must be no need to while something is thrown.
+    static throwing_functions const& known() noexcept {
+        static throwing_functions const made;
+        return made;
+    }
+};
 
 _Unwind_Reason_Code note_frame(_Unwind_Context* frame, void* noted) {
     auto& into = *static_cast<stack_trace*>(noted);
     std::uintptr_t const function = _Unwind_GetRegionStart(frame);
-    if (throws_for_others(function)) {
+    if (throwing_functions::known().contain(function)) {
         into.count = 0;
         into.complete = true;
         return _URC_NO_REASON;
@@ -102,6 +120,9 @@ namespace coir {
 void watch_throws(stack_trace& into, void (*call)(void*), void* argument) {
     into.count = 0;
     into.complete = true;
+#if defined(__x86_64__)
+    throwing_functions::known();
+#endif
     coir_call_watched(call, argument, &into);
 }
 

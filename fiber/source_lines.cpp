@@ -73,8 +73,11 @@ struct libdw {
     decltype(&::dwfl_addrmodule) dwfl_addrmodule = find("dwfl_addrmodule");
     decltype(&::dwfl_module_addrinfo) dwfl_module_addrinfo = find("dwfl_module_addrinfo");
     decltype(&::dwfl_module_addrdie) dwfl_module_addrdie = find("dwfl_module_addrdie");
-    decltype(&::dwfl_module_getsrc) dwfl_module_getsrc = find("dwfl_module_getsrc");
-    decltype(&::dwfl_lineinfo) dwfl_lineinfo = find("dwfl_lineinfo");
+    decltype(&::dwfl_module_nextcu) dwfl_module_nextcu = find("dwfl_module_nextcu");
+    decltype(&::dwarf_haspc) dwarf_haspc = find("dwarf_haspc");
+    decltype(&::dwarf_getsrc_die) dwarf_getsrc_die = find("dwarf_getsrc_die");
+    decltype(&::dwarf_linesrc) dwarf_linesrc = find("dwarf_linesrc");
+    decltype(&::dwarf_lineno) dwarf_lineno = find("dwarf_lineno");
     decltype(&::dwarf_getscopes) dwarf_getscopes = find("dwarf_getscopes");
     decltype(&::dwarf_getscopes_die) dwarf_getscopes_die = find("dwarf_getscopes_die");
     decltype(&::dwarf_tag) dwarf_tag = find("dwarf_tag");
@@ -127,13 +130,13 @@ public:
         GElf_Sym found_symbol;
         char const* const name =
             dw_.dwfl_module_addrinfo(module, at, &offset, &found_symbol, nullptr, nullptr, nullptr);
-        int line = 0;
-        char const* file = nullptr;
-        if (Dwfl_Line* const place = dw_.dwfl_module_getsrc(module, at))
-            file = dw_.dwfl_lineinfo(place, nullptr, &line, nullptr, nullptr, nullptr);
         Dwarf_Addr bias = 0;
-        Dwarf_Die* const unit = dw_.dwfl_module_addrdie(module, at, &bias);
-        if (!unit || !file) return {from_symbols(code, {name, offset})};
+        Dwarf_Die* const unit = unit_of(module, at, &bias);
+        Dwarf_Line* const row = unit ? dw_.dwarf_getsrc_die(unit, at - bias) : nullptr;
+        if (!row) return {from_symbols(code, {name, offset})};
+        char const* file = dw_.dwarf_linesrc(row, nullptr, nullptr);
+        int line = 0;
+        dw_.dwarf_lineno(row, &line);
 
         std::vector<std::string> found;
         for (Dwarf_Die& scope : scopes(dw_, unit, at - bias)) {
@@ -150,6 +153,15 @@ public:
     }
 
 private:
+    // Clang leaves out the table that dwfl_module_addrdie looks into (.debug_aranges): then all are asked.
+    Dwarf_Die* unit_of(Dwfl_Module* module, Dwarf_Addr at, Dwarf_Addr* bias) const {
+        Dwarf_Die* unit = dw_.dwfl_module_addrdie(module, at, bias);
+        if (unit) return unit;
+        while ((unit = dw_.dwfl_module_nextcu(module, unit, bias)))
+            if (dw_.dwarf_haspc(unit, at - *bias) > 0) return unit;
+        return nullptr;
+    }
+
     // What is around something, innermost first.
     class scopes {
     public:
@@ -179,30 +191,42 @@ private:
         return std::string(file ? file : "??") + ":" + std::to_string(line);
     }
 
-    // Functions that are local to a unit have no linkage name; those that are inlined no symbol either.
-    std::string function_name(Dwarf_Die& function, char const* symbol) const {
+    // Null if it has none, as functions that are local to a unit.
+    char const* linkage_name(Dwarf_Die& function) const {
         Dwarf_Attribute attribute;
-        if (dw_.dwarf_attr_integrate(&function, DW_AT_linkage_name, &attribute))
-            if (char const* const name = dw_.dwarf_formstring(&attribute)) return demangled(name);
-        if (symbol) {
-            std::string const name = demangled(symbol);
-            return name.substr(0, name.find(" [clone "));
-        }
-        Dwarf_Die definition = function, origin; // an inlined one refers to it, and it perhaps to a declaration
+        return dw_.dwarf_attr_integrate(&function, DW_AT_linkage_name, &attribute) ? dw_.dwarf_formstring(&attribute)
+                                                                                   : nullptr;
+    }
+
+    std::string function_name(Dwarf_Die& function, char const* symbol) const {
+        if (char const* const name = linkage_name(function)) return demangled(name);
+        if (!symbol) return qualified_name(function);
+        std::string const name = demangled(symbol);
+        return name.substr(0, name.find(" [clone "));
+    }
+
+    // "namespace::class::function" of one that is inlined, and so has no symbol.
+    std::string qualified_name(Dwarf_Die definition) const {
+        Dwarf_Attribute attribute;
+        Dwarf_Die origin; // it refers to one, and that perhaps to its declaration in a class
         for (unsigned link : {DW_AT_abstract_origin, DW_AT_specification})
             if (dw_.dwarf_attr(&definition, link, &attribute) && dw_.dwarf_formref_die(&attribute, &origin))
                 definition = origin;
         std::string name;
+        auto const prepend = [&](std::string part) { name = part + (name.empty() ? "" : "::") + name; };
         for (Dwarf_Die& around : scopes(dw_, &definition)) {
-            char const* part = dw_.dwarf_diename(&around);
+            char const* const own = dw_.dwarf_diename(&around);
             switch (dw_.dwarf_tag(&around)) {
-            case DW_TAG_namespace:
-                if (!part) part = "(anonymous namespace)";
-                [[fallthrough]];
-            case DW_TAG_subprogram:
+            case DW_TAG_namespace: prepend(own ? own : "(anonymous namespace)"); break;
             case DW_TAG_class_type:
             case DW_TAG_structure_type:
-            case DW_TAG_union_type: name = (part ? part : "{unnamed}") + (name.empty() ? "" : "::" + name);
+            case DW_TAG_union_type: prepend(own ? own : "{unnamed}"); break;
+            case DW_TAG_subprogram:
+                if (char const* const whole = linkage_name(around)) {
+                    prepend(demangled(whole));
+                    return name;
+                }
+                prepend(own ? own : "??");
             }
         }
         return name;

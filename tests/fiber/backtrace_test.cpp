@@ -105,7 +105,7 @@ TEST(backtrace, names_the_calls_from_the_throw_outwards) {
     EXPECT_EQ(text.find("__cxa_throw"), std::string::npos) << text;
     EXPECT_EQ(text.find("_Unwind"), std::string::npos) << text;
     EXPECT_EQ(text.find("coir_"), std::string::npos) << text;
-    EXPECT_EQ(text.find("Test"), text.rfind("backtrace_names")) << "it ends where the watch began: " << text;
+    EXPECT_EQ(text.find(" testing::"), std::string::npos) << "it ends where the watch began: " << text;
 }
 
 TEST(backtrace, is_empty_when_nothing_leaves) {
@@ -226,7 +226,7 @@ TEST(backtrace, shows_files_and_lines_and_what_was_inlined) {
     if (text.find(".cpp:") == std::string::npos) GTEST_SKIP() << "no debug information, or no libdw: " << text;
     EXPECT_NE(text.find("backtrace_test.cpp:" + std::to_string(line)), std::string::npos) << text;
     auto const inlined = trace_of([] { inlined_everywhere(1); });
-    EXPECT_EQ(first_line(inlined).find("  #0 (anonymous namespace)::inlined_everywhere at "), 0u) << inlined;
+    EXPECT_EQ(first_line(inlined).find("  #0 (anonymous namespace)::inlined_everywhere"), 0u) << inlined;
 }
 #endif
 
