@@ -61,14 +61,14 @@ private:
 SCENARIO(joinall_returns_them_in_order_of_ending) {
     stage on{"a", "b", "c"};
     on.finish("c", "a", "b");
-    say(on.names(joinall(on.all())));
+    say(on.names(joinall(on.all(), {})));
 }
 
 SCENARIO(joinall_of_ended_ones_keeps_the_order_of_the_list) {
     stage on{"a", "b", "c"};
     on.finish("c", "a", "b");
     yield();
-    say(on.names(joinall(std::vector{on.fibers["b"], on.fibers["c"], on.fibers["a"]})));
+    say(on.names(joinall(std::vector{on.fibers["b"], on.fibers["c"], on.fibers["a"]}, {})));
 }
 
 SCENARIO(joinall_until_a_count) {
@@ -85,13 +85,13 @@ SCENARIO(joinall_until_it_is_late) {
     on.finish("b");
     say(on.names(joinall(on.all(), {.until = 10ms})));
     on.finish("a", "c");
-    say(on.names(joinall(on.all())));
+    say(on.names(joinall(on.all(), {})));
 }
 
 SCENARIO(joinall_keeps_errors_to_itself) {
     stage on{"a", "bad"};
     on.finish("bad", "a");
-    say(on.names(joinall(on.all())));
+    say(on.names(joinall(on.all(), {})));
 }
 
 SCENARIO(joinall_raises_the_first_error) {
@@ -115,7 +115,7 @@ SCENARIO(joinall_does_not_take_a_kill_for_an_error) {
 
 SCENARIO(joinall_of_nothing) {
     spawn(saying("other runs"));
-    say(joinall(std::vector<named>()).empty() ? "[]" : "something");
+    say(joinall(std::vector<named>(), {}).empty() ? "[]" : "something");
     say("main did not wait");
     yield();
 }
@@ -123,7 +123,7 @@ SCENARIO(joinall_of_nothing) {
 SCENARIO(joinall_of_one_named_twice) {
     stage on{"a", "b"};
     on.finish("b", "a");
-    say(on.names(joinall(std::vector{on.fibers["a"], on.fibers["b"], on.fibers["a"]})));
+    say(on.names(joinall(std::vector{on.fibers["a"], on.fibers["b"], on.fibers["a"]}, {})));
 }
 
 SCENARIO(iwait_in_order_of_completion) {
@@ -255,7 +255,7 @@ SCENARIO(a_killed_joiner_makes_room_for_the_next) {
     yield();
     all[1].kill();
     on.finish("a");
-    say(joinall(all).size());
+    say(joinall(all, {}).size());
 }
 
 SCENARIO(nobody_left_to_end_it) {

@@ -168,7 +168,7 @@ def get_of_an_ended_one_does_not_wait():
 def a_chain_of_joins_unwinds_from_its_end():
     def link(name, after):
         say(name, 'begins')
-        if after:
+        if after is not None:
             say(name, 'got', after.get())
         return name
 
