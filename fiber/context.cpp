@@ -146,7 +146,10 @@ context::context(stack where, char const* kind_name) noexcept
     sanitizer_stack(sanitizer, where.base, where.size);
 }
 
-context::~context() { sanitizer_forget(sanitizer); }
+context::~context() {
+    delete locals;
+    sanitizer_forget(sanitizer);
+}
 
 void context::throw_pending() { std::rethrow_exception(std::exchange(pending, nullptr)); }
 

@@ -20,6 +20,12 @@
 namespace coir {
 
 class value;
+struct interruption;
+
+/// What a context keeps for others, and destroys with itself (hub/local.h).
+struct fiber_locals {
+    virtual ~fiber_locals() = default;
+};
 
 /// What a context is doing. Changes go through context::become(), which asserts that they are among those of the
 /// table in fiber/README.md.
@@ -36,7 +42,7 @@ enum class run_state : std::uint8_t {
 enum class wake_reason : std::uint8_t {
     ready,     ///< what it waited for is there
     timed_out, ///< its deadline passed first
-    cancelled, ///< an exception was left for it in `pending`
+    cancelled, ///< an exception waits for it in `interruptions`
     closed,    ///< the descriptor it waited for was closed
 };
 
@@ -53,10 +59,18 @@ struct COIR_API context {
     std::atomic<run_state> state{run_state::fresh}; // written by its own thread only
     wake_reason reason = wake_reason::ready;        // of the last wake
     int error = 0;                                  // its errno while it does not run
+    interruption* interruptions = nullptr;          // exceptions that its waits are to throw (hub/interruption.h)
     char const* waits_for = nullptr;                // for reports, valid while parked: a literal such as "read" …
     std::int64_t waits_on = -1;                     // … and the descriptor or number that goes with it, -1 if none
-    value* inbox = nullptr;                         // while suspended: where greenlet::switch_to leaves what it carries
-    std::exception_ptr pending;                     // thrown where this context resumes
+
+    value* inbox = nullptr;     // while suspended: where greenlet::switch_to leaves what it carries
+    std::exception_ptr pending; // thrown where greenlet::throw_into resumes it
+    context* delegate = nullptr; // while suspended: the generator's body that runs, and waits, in its stead
+
+    // How other threads wake it (hub/elsewhere.cpp).
+    context* next_woken = nullptr;               // in its hub's list of those
+    std::atomic<std::uint32_t> woken_epoch{0};   // the park that the last such wake was meant for
+    std::atomic<bool> woken_elsewhere{false};    // it is in the list, which then holds a reference
 
     std::atomic<std::uint32_t> references{1};
     context* parent = nullptr; // who goes on when a raw greenlet ends; a counted reference
@@ -67,6 +81,7 @@ struct COIR_API context {
     std::unique_ptr<std::string> given_name;
     context* next_alive = nullptr; // the hub's list of its fibers
     context* previous_alive = nullptr;
+    fiber_locals* locals = nullptr; // its own values of local<T> (hub/local.h)
     sanitizer_state sanitizer;
 
     /// Any thread; what the context wrote before it ended is visible then.

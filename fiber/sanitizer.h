@@ -31,6 +31,13 @@
 
 namespace coir {
 
+// Threads that the sanitizer itself has in the process.
+#if COIR_TSAN
+inline constexpr std::size_t sanitizer_threads = 1;
+#else
+inline constexpr std::size_t sanitizer_threads = 0;
+#endif
+
 // A context's record for them. Always there, so that a program built without a sanitizer agrees with a library
 // built with one.
 struct sanitizer_state {

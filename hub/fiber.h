@@ -1,29 +1,33 @@
 // Fibers: functions that run concurrently on one thread, each on a stack of its own. spawn() makes one, fiber<T> is a
 // counted handle to it, from which its result or its exception is fetched.
 //
-// A fiber runs on the thread that spawned it, and is joined on that thread. Handles may be copied and dropped on any
-// thread. A fiber that nobody holds a handle to runs to its end all the same.
+// A fiber runs on the thread that spawned it. Handles may be copied, dropped, joined, linked and killed on any thread.
+// A fiber that nobody holds a handle to runs to its end all the same.
 #pragma once
 
 #include "fiber/context.h"
 #include "fiber/greenlet.h"
 #include "hub/deadline.h"
-#include "hub/waiter.h"
+#include "hub/hub.h"
+#include "hub/select_case.h"
+#include "hub/source.h"
+#include "hub/timeout.h"
 
 #include <atomic>
 #include <concepts>
 #include <cstddef>
 #include <functional>
 #include <initializer_list>
+#include <memory>
 #include <new>
 #include <optional>
 #include <ranges>
-#include <stdexcept>
 #include <string>
 #include <tuple>
 #include <type_traits>
 #include <utility>
 #include <variant>
+#include <vector>
 
 namespace coir {
 
@@ -33,22 +37,56 @@ struct spawn_options {
     std::size_t stack_size = 0; ///< usable bytes, rounded up to a power of two; 0: default_stack_size()
 };
 
+/// How a fiber is killed.
+struct kill_options {
+    std::exception_ptr error{}; ///< what is thrown where it waits; null: fiber_exit
+    bool block = true;          ///< wait until it has ended …
+    deadline until{};           ///< … but not longer
+};
+
+/// A callback that was linked to something, for unlink(). One that was made by default is none.
+enum class link_id : std::uint64_t {};
+
 namespace detail {
 
-// The control block of a fiber. It has one reference for the handle that spawn returns and one for itself, until it
-// has ended and nobody runs on its stack any more.
-struct COIR_API task : context {
-    wait_queue joiners;
-    std::exception_ptr error;            // what it ended with
-    std::atomic<bool> error_seen{false}; // someone asked: then it is theirs to report
-    bool returned = false;               // it has a result; an ended one that has neither was ended by fiber_exit
+struct start_timer;
+struct notifier;
 
-    explicit task(stack where) : context(where, "fiber") { retain(); }
+// The control block of a fiber. It has a reference for the handle that spawn returns, and from its start one for
+// itself, until it has ended and nobody runs on its stack any more.
+struct COIR_API task : context, source {
+    std::atomic<bool> over{false};       // it has its outcome: nothing of the following changes any more
+    std::atomic<bool> error_seen{false}; // someone asked: then it is theirs to report
+    bool started = false;                // it was given to the hub, at once or for later
+    bool begun = false;                  // its function was called
+    bool returned = false;               // it has a result; one that is over without it or an error had fiber_exit
+    std::exception_ptr error;            // what it ended with
+    std::unique_ptr<start_timer> later;  // until it is started by time
+    std::unique_ptr<notifier> links;     // once it was linked
+
+    explicit task(stack where);
+    ~task() override;
+
+    bool is_ready() const noexcept final { return over.load(std::memory_order_acquire); }
+    void retain_source() noexcept final { retain(); }
+    void release_source() noexcept final { release(); }
+
+    /// Hands it to the hub of its thread, which is this one: at once, or when `when` has come.
+    void start();
+    void start_later(deadline when);
+    /// The hub that its thread ends with ends it: as kill, without waiting.
+    void end_with_thread();
+    /// Throws `error` where it waits, or ends it if it has not begun. For its own thread.
+    void kill_here(std::exception_ptr error_to_throw);
 
 private:
+    friend struct notifier;
     context& body() noexcept final;
     void unreferenced() noexcept final;
-    virtual void run() = 0; // calls the function and keeps its result; destroys the function
+    void finish() noexcept;
+    void never_begin(std::exception_ptr const& why) noexcept;
+    virtual void run() = 0;                // calls the function and keeps its result; destroys the function
+    virtual void drop_call() noexcept = 0; // destroys the function without calling it
     virtual void destroy() noexcept = 0;
 };
 
@@ -98,23 +136,57 @@ private:
             this->result.emplace(std::apply(invoke, call));
         }
     }
+    void drop_call() noexcept override {
+        if (!std::exchange(called, true)) call.~call_type();
+    }
     void destroy() noexcept override { destroy_in_place(*this); }
 
     bool called = false;
     union {
-        call_type call; // alive until run() has returned
+        call_type call; // alive until run() has returned, or it is certain that it will not be called
     };
 };
 
-/// Hands a new fiber to this thread's hub.
-COIR_API void start(task& fresh, spawn_options&& options);
+/// A fiber that nobody has started, on a stack of its own.
+template <class F, class... A>
+auto& make_task(spawn_options options, F&& function, A&&... arguments) {
+    using made = task_of<std::decay_t<F>, std::decay_t<A>...>;
+    stack const where = acquire_stack(options.stack_size);
+    made* block;
+    try {
+        block = new (place_on_top(where, sizeof(made)))
+            made(where, std::forward<F>(function), std::forward<A>(arguments)...);
+        if (!options.name.empty()) block->given_name = std::make_unique<std::string>(std::move(options.name));
+    } catch (...) {
+        release_stack(where);
+        throw;
+    }
+    return *block;
+}
+
+/// A callback that waits among those who wait for the end of a fiber.
+struct COIR_API fiber_link : waiter {
+    virtual ~fiber_link() = default;
+    virtual void call(task& ended) = 0; // on the hub; may throw
+    link_id id{};
+};
+
+COIR_API link_id add_link(task& to, std::unique_ptr<fiber_link> link);
+/// Runs `function` at once, on a stack of its own, as a fiber. In a callback of the hub.
+COIR_API void run_now(task& fresh);
+
+/// Which ends a link wants to know of.
+enum class which_ends { all, successes, failures };
 
 } // namespace detail
+
+template <class T>
+class fiber;
 
 /// A handle to a fiber, whatever it returns.
 class COIR_API any_fiber {
 public:
-    /// Refers to nothing.
+    /// Refers to nothing. Nothing but the comparison, the test by bool and assignment is defined then.
     any_fiber() noexcept = default;
     any_fiber(any_fiber const& other) noexcept : task_(other.task_) {
         if (task_) task_->retain();
@@ -128,33 +200,63 @@ public:
         if (task_) task_->release();
     }
 
+    /// Hands a fiber that was made, not spawned, to the hub: it runs after those that are ready now. Does nothing if it
+    /// was started before or has been killed. On the thread that made it. Throws what hub::current throws.
+    void start() const { task_->start(); }
+    /// The same when `when` has come.
+    void start_later(deadline when) const { task_->start_later(when); }
+
     /// **Parks.** Until the fiber has ended, however, or `until` has passed; true if it has ended. The fiber's own
-    /// exception stays with it. Throws what the caller is killed with, would_block_forever, and std::logic_error if the
-    /// fiber belongs to another thread or is the caller.
+    /// exception stays with it. Throws what interrupts the caller, would_block_forever, and std::logic_error if the
+    /// fiber is the caller. Any thread.
     bool join(deadline until = {}) const;
 
-    /// It has ended, by returning or by an exception. Any thread may ask, its own gets a current answer.
-    bool ready() const noexcept { return task_->ended(); }
-    /// It has ended by returning, or by fiber_exit.
+    /// **Parks** unless told not to block. Throws `options.error`, or fiber_exit, where the fiber waits, whatever it
+    /// waits for; one that has not begun never runs. Returns when the fiber has ended, true, or `options.until` has
+    /// passed: it may catch the exception and go on. A fiber that is ready to run gets it where it waits when its turn
+    /// has come; hooked calls of C code under the shim fail with ECANCELED. Throws what interrupts the caller; in a
+    /// fiber that kills itself, the error. Any thread.
+    bool kill(kill_options options = {}) const;
+
+    /// It has ended, by returning or by an exception, or been killed before it began. Any thread.
+    bool ready() const noexcept { return task_->is_ready(); }
+    bool dead() const noexcept { return ready(); }
+    /// It was started and has not ended. gevent: bool(greenlet).
+    bool started() const noexcept { return task_->started && !ready(); }
+    /// It has ended by returning. Any thread.
+    bool returned() const noexcept { return ready() && task_->returned; }
+    /// It has ended by returning, or by fiber_exit. Any thread.
     bool successful() const noexcept { return ready() && !task_->error; }
-    /// What it ended with; null if it returned or has not ended.
+    /// What it ended with; null if it returned, was ended by fiber_exit or has not ended. Any thread.
     std::exception_ptr exception() const noexcept {
         if (!ready()) return nullptr;
         task_->error_seen.store(true, std::memory_order_relaxed);
         return task_->error;
     }
 
+    /// For select(): it has ended. The handle must outlive the case.
+    source_case on_end() const noexcept { return source_case(*task_, "the end of a fiber"); }
+
+    /// Takes back a callback that has not been called yet. Any thread.
+    void unlink(link_id which) const noexcept;
+
     /// The name it was given, or "fiber-7". Allocates.
     std::string name() const { return task_->name(); }
+    /// For its own thread.
+    void set_name(std::string name) const { task_->given_name = std::make_unique<std::string>(std::move(name)); }
     std::uint64_t id() const noexcept { return task_->id; }
 
     explicit operator bool() const noexcept { return task_ != nullptr; }
     bool operator==(any_fiber const& other) const noexcept = default;
 
 protected:
+    friend class waitable;
+    friend COIR_API bool killall(std::vector<any_fiber> all, kill_options options);
     explicit any_fiber(detail::task& adopted) noexcept : task_(&adopted) {} // takes over a reference
 
     void join_for_result(deadline until) const;
+    bool wait_for_end(deadline until, bool first) const;
+    void send(std::exception_ptr error) const; // null: fiber_exit
 
     detail::task* task_ = nullptr;
 };
@@ -165,9 +267,18 @@ class fiber : public any_fiber {
 public:
     fiber() noexcept = default;
 
+    /// A fiber that will run `function(arguments...)` when it is started. Throws what acquire_stack throws.
+    template <class F, class... A>
+    requires std::invocable<std::decay_t<F>, std::decay_t<A>...>
+    explicit fiber(F&& function, A&&... arguments)
+        : any_fiber(detail::make_task({}, std::forward<F>(function), std::forward<A>(arguments)...)) {}
+    template <class F, class... A>
+    explicit fiber(spawn_options options, F&& function, A&&... arguments)
+        : any_fiber(detail::make_task(std::move(options), std::forward<F>(function), std::forward<A>(arguments)...)) {}
+
     /// **Parks.** The fiber's result, which stays in it; from an rvalue handle, as in `spawn(f).get()`, the result is
     /// moved out. Throws what the fiber's function threw, fiber_exit if it was ended by that, timed_out after `until`,
-    /// and what join throws.
+    /// and what join throws. Any thread.
     std::add_lvalue_reference_t<T> get(deadline until = {}) const& {
         this->join_for_result(until);
         if constexpr (!std::is_void_v<T>) return *block().result;
@@ -177,37 +288,80 @@ public:
         return std::move(*block().result);
     }
 
+    /// The result; null if it has none, or none yet. Any thread.
+    std::remove_reference_t<T>* value() const noexcept requires(!std::is_void_v<T>) {
+        if (!this->ready() || !this->task_->returned) return nullptr;
+        return &*block().result;
+    }
+
+    /// Calls `function(fiber<T> const&)` when the fiber has ended, in the order of linking, also if it has ended
+    /// already; once. The function runs on the fiber's thread (when linked after the end, on the linking one), in a
+    /// fiber of its own that begins at once; it may wait. What it throws is reported as an unhandled exception. Any
+    /// thread.
+    template <class F>
+    link_id link(F&& function) const {
+        return add_link<detail::which_ends::all, true>(std::forward<F>(function));
+    }
+    /// The same if the fiber returned or was ended by fiber_exit.
+    template <class F>
+    link_id link_value(F&& function) const {
+        return add_link<detail::which_ends::successes, true>(std::forward<F>(function));
+    }
+    /// The same if the fiber was ended by an exception, which then counts as handled.
+    template <class F>
+    link_id link_exception(F&& function) const {
+        return add_link<detail::which_ends::failures, true>(std::forward<F>(function));
+    }
+    /// Like link, but the function is called by the hub itself, and must not wait.
+    template <class F>
+    link_id rawlink(F&& function) const {
+        return add_link<detail::which_ends::all, false>(std::forward<F>(function));
+    }
+
 private:
     template <class F, class... A>
     friend auto spawn(spawn_options options, F&& function, A&&... arguments);
+    template <class F, class... A>
+    friend auto spawn_on(hub& where, spawn_options options, F&& function, A&&... arguments);
 
     using any_fiber::any_fiber;
     auto& block() const noexcept { return static_cast<detail::task_with_result<T>&>(*task_); }
+
+    template <detail::which_ends Which, bool OwnFiber, class F>
+    link_id add_link(F&& function) const {
+        struct link final : detail::fiber_link {
+            std::decay_t<F> function;
+            explicit link(F&& from) : function(std::forward<F>(from)) {}
+            void call(detail::task& ended) override {
+                if (Which != detail::which_ends::all && bool(ended.error) != (Which == detail::which_ends::failures))
+                    return;
+                if (Which == detail::which_ends::failures) ended.error_seen = true;
+                ended.retain();
+                fiber const handle(ended);
+                if constexpr (OwnFiber)
+                    detail::run_now(detail::make_task({}, std::move(function), handle));
+                else
+                    function(handle);
+            }
+        };
+        return detail::add_link(*this->task_, std::make_unique<link>(std::forward<F>(function)));
+    }
 };
 
-/// get() was given a deadline, and it passed.
-class COIR_API timed_out : public std::runtime_error {
-public:
-    using std::runtime_error::runtime_error;
-};
+template <class F, class... A>
+fiber(F, A...) -> fiber<std::invoke_result_t<std::decay_t<F>, std::decay_t<A>...>>;
+template <class F, class... A>
+fiber(spawn_options, F, A...) -> fiber<std::invoke_result_t<std::decay_t<F>, std::decay_t<A>...>>;
 
 /// A fiber that will run `function(arguments...)` as soon as the caller parks, after those spawned or woken before.
 /// Function and arguments are moved or copied to the fiber's stack and destroyed when the function has returned.
 /// Throws what acquire_stack and hub::current throw. Any thread; the fiber stays on it.
 template <class F, class... A>
 auto spawn(spawn_options options, F&& function, A&&... arguments) {
-    using made = detail::task_of<std::decay_t<F>, std::decay_t<A>...>;
-    stack const where = acquire_stack(options.stack_size);
-    made* block;
-    try {
-        block = new (place_on_top(where, sizeof(made)))
-            made(where, std::forward<F>(function), std::forward<A>(arguments)...);
-    } catch (...) {
-        release_stack(where);
-        throw;
-    }
-    detail::start(*block, std::move(options));
-    return fiber<typename made::result_type>(*block);
+    auto& made = detail::make_task(std::move(options), std::forward<F>(function), std::forward<A>(arguments)...);
+    fiber<typename std::decay_t<decltype(made)>::result_type> handle(made);
+    made.start();
+    return handle;
 }
 
 template <class F, class... A>
@@ -216,18 +370,57 @@ auto spawn(F&& function, A&&... arguments) {
     return spawn(spawn_options{}, std::forward<F>(function), std::forward<A>(arguments)...);
 }
 
+/// The same, begun when `when` has come. gevent: spawn_later.
+template <class F, class... A>
+auto spawn_later(deadline when, F&& function, A&&... arguments) {
+    fiber<std::invoke_result_t<std::decay_t<F>, std::decay_t<A>...>> made(std::forward<F>(function),
+                                                                          std::forward<A>(arguments)...);
+    made.start_later(when);
+    return made;
+}
+
+/// The same on the thread of another hub, which must outlive the call. Any thread. Allocates.
+template <class F, class... A>
+auto spawn_on(hub& where, spawn_options options, F&& function, A&&... arguments) {
+    auto& made = detail::make_task(std::move(options), std::forward<F>(function), std::forward<A>(arguments)...);
+    fiber<typename std::decay_t<decltype(made)>::result_type> handle(made);
+    made.thread = where.thread_number();
+    where.post([handle] { handle.start(); });
+    return handle;
+}
+template <class F, class... A>
+requires std::invocable<std::decay_t<F>, std::decay_t<A>...>
+auto spawn_on(hub& where, F&& function, A&&... arguments) {
+    return spawn_on(where, spawn_options{}, std::forward<F>(function), std::forward<A>(arguments)...);
+}
+
 /// A range of handles to fibers.
 template <class Range>
 concept fiber_range =
     std::ranges::input_range<Range> && std::convertible_to<std::ranges::range_reference_t<Range>, any_fiber const&>;
 
-/// **Parks.** Until all of them have ended; what they ended with stays with them. Throws what join throws.
-inline void joinall(std::initializer_list<any_fiber> all) {
-    for (any_fiber const& each : all) each.join();
-}
+/// **Parks.** Throws `options.error`, or fiber_exit, in all of them, and waits for their ends as kill() does; true if
+/// all have ended. Throws what interrupts the caller.
+COIR_API bool killall(std::vector<any_fiber> all, kill_options options = {});
 template <fiber_range Fibers>
-void joinall(Fibers&& all) {
-    for (any_fiber const& each : all) each.join();
+bool killall(Fibers const& all, kill_options options = {}) {
+    return killall(std::vector<any_fiber>(std::ranges::begin(all), std::ranges::end(all)), std::move(options));
 }
+
+/// An exception that left a fiber and that nobody asked for, or one that left a callback.
+struct unhandled_exception {
+    std::string name;         ///< of the fiber, or "link of fiber-7"
+    std::exception_ptr error; ///< what was thrown
+    std::string where;        ///< the stack it was thrown on, a line per frame; may be empty
+};
+
+/// What is done with unhandled exceptions from now on, process-wide; an empty function: a report on stderr. Returns
+/// what it was before. The function is called on the thread that found it out, when the last handle to the fiber goes;
+/// it must not wait, and what it throws ends the program. Any thread. gevent: hub.handle_error.
+COIR_API std::function<void(unhandled_exception const&)>
+on_unhandled_exception(std::function<void(unhandled_exception const&)> hook);
+
+/// Does that. Internal.
+void report_unhandled(unhandled_exception const& what) noexcept;
 
 } // namespace coir

@@ -3,11 +3,12 @@
 
 #include "hub/hub.h"
 
+#include "hub/fiber.h"
 #include "hub/scheduler.h"
-#include "hub/watched.h"
 
 #include <algorithm>
 #include <cassert>
+#include <cstdio>
 #include <mutex>
 #include <pthread.h>
 #include <sched.h>
@@ -67,6 +68,7 @@ hub::hub(stack where)
 // Runs when the thread ends. Handles may go on referring to the control block.
 void hub::close(thread_ending& which) noexcept {
     hub& self = static_cast<hub&>(which);
+    if (this_thread.current == &self.thread_) self.end_fibers(); // it is not, if a fiber called pthread_exit
     // Posts that are still expected come from threads that use memory of fibers of this hub.
     while (self.expected_posts_ > 0) {
         self.loop_->run(true, timer_heap::none);
@@ -75,26 +77,82 @@ void hub::close(thread_ending& which) noexcept {
     self.registration_.reset();                                              // nobody posts from here on …
     while (self.posting_.load(std::memory_order_acquire) > 0) sched_yield(); // … but some are about to leave post()
     self.run_posted();
-    self.loop_.reset();
     this_scheduler.ready.release_memory();
     this_scheduler = {};
+    self.become(run_state::ended);
+    if (self.alive_ > 0) return; // what other threads may still find in their queues leads here
+    self.loop_.reset();
     release_stack(self.place);
     std::exchange(self.parent, nullptr)->release();
-    self.become(run_state::ended);
     self.release();
 }
 
-// Each turn: what other threads posted, one look at the descriptors if it is time for it, the timers, and then the
-// fibers, which hand over to each other until none is ready or their budget is spent.
-context& hub::body() noexcept {
-    for (;;) {
-        round();
-        scheduler& here = this_scheduler;
-        if (here.ready.empty()) continue;
-        here.budget = switches_;
-        become(run_state::suspended);
-        switch_context(*this, here.ready.pop());
+// Kills the fibers that are left, so that their destructors run: they may wait, and are killed again if they do.
+void hub::end_fibers() noexcept {
+    constexpr int patience = 16, turns = 1000;
+    while (thread_.interruptions) drop_interruption(thread_);
+    for (int tries = 0; alive_ > 0 && tries < patience; ++tries) {
+        for (context *each = first_alive_, *next; each; each = next) {
+            next = each->next_alive;
+            static_cast<detail::task&>(*each).end_with_thread();
+        }
+        for (int turn = 0; !this_scheduler.ready.empty() && turn < turns; ++turn) yield();
+        if (expected_posts_ > 0) {
+            tries = 0;
+            loop_->run(true, timer_heap::none);
+            run_posted();
+        }
     }
+    if (alive_ > 0)
+        std::fprintf(stderr,
+                     "coir: a thread ended, but %zu of its fibers would not, however often they were killed:\n%s",
+                     alive_, report().c_str());
+}
+
+// Each turn: what other threads posted, one look at the descriptors if it is time for it, the timers, and then the
+// fibers, which hand over to each other until none is ready or their budget is spent. A callback stands in the ready
+// queue as the loop itself.
+context& hub::body() noexcept {
+    scheduler& here = this_scheduler;
+    for (;;) {
+        run_due_callbacks();
+        if (here.ready.empty() || --here.budget < 0) {
+            round();
+            if (here.ready.empty()) continue;
+            here.budget = switches_;
+        }
+        context& next = here.ready.pop();
+        if (&next == this) continue;
+        become(run_state::suspended);
+        switch_context(*this, next);
+    }
+}
+
+void hub::run_callback(callback& what) {
+    ready_queue& ready = this_scheduler.ready;
+    what.next = nullptr;
+    what.place = ready.pushed();
+    *std::exchange(last_callback_, &what.next) = &what;
+    ready.push(*this);
+}
+
+void hub::run_due_callbacks() noexcept {
+    while (first_callback_ && first_callback_->place < this_scheduler.ready.popped()) {
+        callback& due = *first_callback_;
+        first_callback_ = due.next;
+        if (!first_callback_) last_callback_ = &first_callback_;
+        due.run(due);
+    }
+}
+
+void hub::resume(context& who, wake_reason why) {
+    if (who.state == run_state::parked) {
+        ++who.epoch;
+        who.reason = why;
+        who.become(run_state::ready);
+    }
+    become(run_state::suspended);
+    switch_context(*this, who);
 }
 
 // Fibers that were ready at the last look at the descriptors run before the next one. What a look finds queues behind
@@ -104,16 +162,27 @@ void hub::round() {
     scheduler& here = this_scheduler;
     std::int64_t now = steady_now();
     if (here.budget < 0) adapt_budget(now - last_round_);
-    if (mailbox_.load(std::memory_order_relaxed)) run_posted();
+    if (has_mail()) run_posted();
     bool const round_over = here.ready.popped() >= looked_at_;
     if (round_over && (here.ready.empty() || timers_.nearest() <= now || now - last_look_ >= look_interval)) {
-        if (here.ready.empty() && stuck()) return break_deadlock();
-        bool const may_wait = here.ready.empty() && timers_.nearest() > now;
-        loop_->run(may_wait, timers_.nearest());
+        std::int64_t nearest = timers_.nearest();
+        bool hopes = false;
+        if (here.ready.empty() && idlers_.empty() && stuck()) {
+            if (!settle()) return;
+            hopes = true;
+            nearest = std::min(nearest, now + patience_);
+        }
+        bool const may_wait = here.ready.empty() && idlers_.empty() && nearest > now;
+        loop_->run(may_wait, nearest);
+        if (hopes) stop_hoping(*this);
         run_posted();
         looked_at_ = here.ready.pushed();
         last_look_ = now = steady_now();
         timers_.fire_due(now); // after the look: what is ready in time counts, however late the look
+        if (here.ready.empty())
+            idlers_.notify_all();
+        else
+            patience_ = 0;
     }
     if (!trim_.set() && !here.ready.empty()) timers_.set(trim_, now + trim_interval);
     last_round_ = now;
@@ -131,15 +200,56 @@ bool hub::stuck() const noexcept {
     return timers_.size() == std::size_t(trim_.set()) && loop_->waiting() == 0 && expected_posts_ == 0;
 }
 
-void hub::break_deadlock() {
-    thread_.pending = std::make_exception_ptr(would_block_forever("this would block forever:\n" + report()));
-    if (thread_.state == run_state::parked) {
-        make_ready(thread_, wake_reason::cancelled);
+// Nothing is left here that could wake anyone. True if another thread may: then it is looked again before long, because
+// threads end without telling.
+bool hub::settle() {
+    constexpr std::int64_t at_first = 10'000'000, at_most = 60'000'000'000; // ns
+    if (alive_ == finishing_ && !finishers_.empty()) {
+        finishers_.notify_all();
+        return false;
+    }
+    std::string lines;
+    if (begin_hoping(*this, lines) == outlook::someone_may_wake_it) {
+        patience_ = std::clamp(2 * patience_, at_first, at_most);
+        return true;
+    }
+    if (finishers_.empty())
+        break_deadlock(lines);
+    else
+        finishers_.notify_all();
+    return false;
+}
+
+void hub::break_deadlock(std::string const& lines) {
+    auto error = std::make_exception_ptr(would_block_forever("this would block forever:\n" + lines));
+    if (context& waits = waiting_for(thread_); waits.state == run_state::parked) {
+        interrupt(waits, *new thrown_from_outside(std::move(error)));
     } else { // it switched to a greenlet by hand, and that one parked: the error is thrown out of its switch
-        become(run_state::suspended);
-        switch_context(*this, thread_);
+        thread_.pending = std::move(error);
+        resume(thread_, wake_reason::cancelled);
     }
 }
+
+bool hub::join(deadline until) {
+    struct finishing {
+        std::size_t& count;
+        explicit finishing(std::size_t& of) noexcept : count(of) { ++count; }
+        ~finishing() { --count; }
+    };
+    std::optional<finishing> one_less;
+    if (&fiber_that_waits() != &thread_) one_less.emplace(finishing_);
+    thread_lock unused; // one thread only
+    std::unique_lock held{unused};
+    return finishers_.wait(held, until, "the end of all others");
+}
+
+void hub::idle() {
+    thread_lock unused;
+    std::unique_lock held{unused};
+    idlers_.wait(held, {}, "a moment when nobody is ready");
+}
+
+void idle() { hub::current().idle(); }
 
 void hub::post(posted& what) noexcept {
     posting_.fetch_add(1, std::memory_order_relaxed); // once `what` ran, only this keeps the hub
@@ -150,19 +260,49 @@ void hub::post(posted& what) noexcept {
     posting_.fetch_sub(1, std::memory_order_release);
 }
 
+void hub::wake_from_elsewhere(context& who) noexcept {
+    posting_.fetch_add(1, std::memory_order_relaxed);
+    context* newest = woken_.load(std::memory_order_relaxed);
+    do who.next_woken = newest;
+    while (!woken_.compare_exchange_weak(newest, &who, std::memory_order_release, std::memory_order_relaxed));
+    if (!newest) loop_->interrupt();
+    posting_.fetch_sub(1, std::memory_order_release);
+}
+
+// Of several such wakes the last one counts: the fiber left the park of an earlier one before another could find it.
+void wake_elsewhere(context& who, hub& home, std::uint32_t epoch) noexcept {
+    who.woken_epoch.store(epoch, std::memory_order_relaxed);
+    if (who.woken_elsewhere.exchange(true, std::memory_order_acq_rel)) return; // on its way
+    who.retain();
+    home.wake_from_elsewhere(who);
+}
+
+namespace {
+
+// Turns a list that was pushed to from the front: oldest first.
+template <class Node>
+Node* reversed(Node* newest, Node* Node::*next) noexcept {
+    Node* oldest = nullptr;
+    while (newest) oldest = std::exchange(newest, std::exchange(newest->*next, oldest));
+    return oldest;
+}
+
+} // namespace
+
 void hub::run_posted() noexcept {
-    posted* newest = mailbox_.exchange(nullptr, std::memory_order_acquire);
-    posted* oldest = nullptr;
-    while (newest) {
-        posted* const older = newest->next;
-        newest->next = oldest;
-        oldest = newest;
-        newest = older;
+    context* woken = reversed(woken_.exchange(nullptr, std::memory_order_acquire), &context::next_woken);
+    while (woken) {
+        context& who = *std::exchange(woken, woken->next_woken);
+        who.woken_elsewhere.exchange(false, std::memory_order_acq_rel); // from here on it may be pushed again
+        bool const waits =
+            who.epoch == who.woken_epoch.load(std::memory_order_relaxed) && who.state == run_state::parked;
+        if (waits) make_ready(who, wake_reason::ready);
+        who.release();
     }
-    while (oldest) {
-        posted& due = *oldest;
-        oldest = oldest->next; // `due` may be gone once it ran
-        due.run(due);
+    posted* due = reversed(mailbox_.exchange(nullptr, std::memory_order_acquire), &posted::next);
+    while (due) {
+        posted& one = *std::exchange(due, due->next); // may be gone once it ran
+        one.run(one);
     }
 }
 
@@ -206,14 +346,21 @@ void hub::after_fork_in_child() noexcept {
 
 void hub::after_fork() {
     this_scheduler.ready.clear();
-    timers_.clear();
+    first_callback_ = nullptr;
+    last_callback_ = &first_callback_;
+    timers_.clear(this_thread.current);
     mailbox_.store(nullptr, std::memory_order_relaxed);
+    woken_.store(nullptr, std::memory_order_relaxed);
     expected_posts_ = 0;
     loop_.reset(); // its descriptors first: there may be no others left
     loop_ = std::make_unique<loop>(registration_->bit());
+    if (&thread_ != this_thread.current) ++thread_.epoch;
     for (context* each = first_alive_; each;) {
         context* const next = each->next_alive;
-        if (each != this_thread.current) strike(*each);
+        if (each != this_thread.current) {
+            ++each->epoch; // whatever it waits for, nobody wakes it
+            strike(*each);
+        }
         each = next;
     }
 }
@@ -221,26 +368,39 @@ void hub::after_fork() {
 namespace {
 
 // Where nobody else is ready, or the loop is to have its turn.
-[[gnu::noinline]] void yield_to_loop() {
-    hub::current();
+[[gnu::noinline]] void step_back_to_loop() {
+    context& self = fiber_that_waits();
     scheduler& here = this_scheduler;
-    context& self = *this_thread.current;
     self.become(run_state::ready);
     here.ready.push(self);
     switch_context(self, *here.loop);
-    self.rethrow_pending();
+}
+
+[[gnu::always_inline]] inline void step_back_now() {
+    scheduler& here = this_scheduler;
+    if (here.ready.empty() || --here.budget < 0) [[unlikely]]
+        return step_back_to_loop();
+    context& self = *this_thread.current;
+    assert(&self != here.loop);
+    self.become(run_state::ready);
+    switch_context(self, here.ready.rotate(self));
 }
 
 } // namespace
 
+void step_back() noexcept { step_back_now(); }
+
 void yield() {
-    scheduler& here = this_scheduler;
-    if (here.ready.empty() || --here.budget < 0) [[unlikely]]
-        return yield_to_loop();
+    step_back_now();
+    interruption_point();
+}
+
+context& fiber_that_waits() {
+    hub::current();
     context& self = *this_thread.current;
-    self.become(run_state::ready);
-    switch_context(self, here.ready.rotate(self));
-    self.rethrow_pending();
+    if (&self == this_scheduler.loop)
+        throw std::logic_error("a hub's own callback cannot wait: spawn a fiber for that");
+    return self;
 }
 
 wake_reason park(context& self, char const* what, std::int64_t on, deadline until) {
@@ -258,15 +418,12 @@ wake_reason park(context& self, char const* what, std::int64_t on, deadline unti
     return why;
 }
 
-wake_reason hub::wait_until(deadline until) {
-    hub::current();
-    return park(*this_thread.current, "sleep", -1, until);
-}
+wake_reason hub::wait_until(deadline until) { return park(fiber_that_waits(), "sleep", -1, until); }
 
 void sleep(deadline until) {
     if (until.ns() <= steady_now()) return yield();
     hub::wait_until(until);
-    this_thread.current->rethrow_pending();
+    interruption_point();
 }
 
 } // namespace coir

@@ -7,9 +7,11 @@
 #include "fiber/context.h"
 #include "fiber/thread_end.h"
 #include "hub/deadline.h"
+#include "hub/interruption.h"
 #include "hub/loop.h"
+#include "hub/registry.h"
 #include "hub/timer.h"
-#include "hub/watched.h"
+#include "hub/waiter.h"
 
 #include <atomic>
 #include <concepts>
@@ -23,8 +25,9 @@
 
 namespace coir {
 
-/// Nothing is left that could wake anyone: every fiber of the thread waits for another. Thrown in the thread's own
-/// fiber; what() lists each parked fiber with what it waits for. gevent: LoopExit.
+/// Nothing is left that could wake anyone: every fiber waits for another, and no thread of the process is left that
+/// could help. Thrown in the own fiber of the thread that found it; what() lists each parked fiber with what it waits
+/// for, on all threads. gevent: LoopExit.
 class COIR_API would_block_forever : public std::runtime_error {
 public:
     using std::runtime_error::runtime_error;
@@ -36,6 +39,16 @@ struct posted {
     explicit posted(action what) noexcept : run(what) {}
     action run;
     posted* next = nullptr;
+};
+
+/// Something that a hub's loop does in its turn among the fibers that are ready. Lies with its owner until `run` is
+/// called, which must not wait. For the hub's own thread.
+struct callback {
+    using action = void (*)(callback& self) noexcept;
+    explicit callback(action what) noexcept : run(what) {}
+    action run;
+    callback* next = nullptr;
+    std::uint64_t place = 0; // in the ready queue
 };
 
 class COIR_API hub final : private context, private thread_ending {
@@ -57,7 +70,7 @@ public:
     ///   ready      call again
     ///   timed_out  `until` passed first
     ///   closed     it is no open descriptor, or it was closed meanwhile
-    ///   cancelled  an exception was left for the fiber: throw it with context::rethrow_pending()
+    ///   cancelled  the fiber was killed or a timeout of it has passed: interruption_point() throws that
     /// Several fibers may wait for one descriptor; they are woken first in, first out.
     /// `how` tells whether forget_fd() will be called when the descriptor is closed.
     static wake_reason wait_fd(int fd, direction way, deadline until = {}, closing how = closing::unseen);
@@ -95,6 +108,13 @@ public:
         post(static_cast<posted&>(*new job(std::forward<F>(function))));
     }
 
+    /// Queues `what` behind the fibers that are ready now. gevent: loop.run_callback.
+    void run_callback(callback& what);
+
+    /// **Parks.** Until the other fibers of the thread have ended, or none of them can ever go on: true. False when
+    /// `until` has passed first. Throws what interrupts the caller. gevent: hub.join, wait().
+    bool join(deadline until = {});
+
     /// One line per fiber of this hub: its name, its state and what it waits for. Allocates.
     std::string report() const;
 
@@ -106,16 +126,26 @@ public:
 
     // For the rest of hub/, which keeps its books here.
     timer_heap& timers() noexcept { return timers_; }
+    std::uint64_t thread_number() const noexcept { return thread; }
+    bool has_mail() const noexcept { return mailbox_.load() || woken_.load(); }
+    /// Another thread wakes `who`, and gives it a reference for the way.
+    void wake_from_elsewhere(context& who) noexcept;
+    /// In a callback: lets `who`, which is parked or handed over as ready, go on at once.
+    void resume(context& who, wake_reason why);
+    /// **Parks.** See coir::idle.
+    void idle();
     void enlist(context& born) noexcept;
     void strike(context& ended) noexcept;
+    /// From now until unwatch_fd(), `one` waits for its descriptor; false if that is not open.
+    bool watch_fd(fd_waiter& one) { return one.fd >= 0 && loop_->add(one); }
+    /// Also if it was refused, and if the hub's loop has become another one in a forked child.
+    void unwatch_fd(fd_waiter& one) noexcept { loop_->remove(one); }
     /// Something that is under way elsewhere will post to this hub: it may wait for ever without being stuck.
     void expect_post() noexcept { ++expected_posts_; }
     void expected_post_came() noexcept { --expected_posts_; }
     bool expects_post() const noexcept { return expected_posts_ > 0; }
 
 private:
-    struct watch;
-
     explicit hub(stack where);
     static void close(thread_ending& which) noexcept;
 
@@ -124,20 +154,30 @@ private:
     void round();
     void adapt_budget(std::int64_t spent) noexcept;
     void run_posted() noexcept;
+    void run_due_callbacks() noexcept;
     bool stuck() const noexcept;
-    void break_deadlock();
+    bool settle();
+    void break_deadlock(std::string const& lines);
+    void end_fibers() noexcept;
     void after_fork();
     static void after_fork_in_child() noexcept;
 
     std::optional<hub_registration> registration_; // until the thread ends
     std::unique_ptr<loop> loop_;
     timer_heap timers_;
-    timer trim_;                            // once a second while stacks lie idle
-    int switches_ = 64;                     // that fibers are given between two turns of the loop
-    std::int64_t last_round_ = 0;           // steady ns
-    std::int64_t last_look_ = 0;            // at the descriptors, steady ns
-    std::uint64_t looked_at_ = 0;           // the ready queue's pushed() then
+    timer trim_;                  // once a second while stacks lie idle
+    int switches_ = 64;           // that fibers are given between two turns of the loop
+    std::int64_t last_round_ = 0; // steady ns
+    std::int64_t last_look_ = 0;  // at the descriptors, steady ns
+    std::uint64_t looked_at_ = 0; // the ready queue's pushed() then
+    callback* first_callback_ = nullptr;
+    callback** last_callback_ = &first_callback_;
+    wait_queue idlers_;                     // until nobody is ready
+    wait_queue finishers_;                  // until nothing is left to do …
+    std::size_t finishing_ = 0;             // … and how many of those were spawned
+    std::int64_t patience_ = 0;             // ns until it is looked again whether another thread can help
     std::atomic<posted*> mailbox_{nullptr}; // newest first
+    std::atomic<context*> woken_{nullptr};  // by other threads; newest first
     std::atomic<int> posting_{0};           // calls of post() under way
     std::size_t expected_posts_ = 0;
     std::size_t alive_ = 0;
@@ -147,6 +187,10 @@ private:
 
 /// **Parks.** Lets every other fiber that can run have its turn. gevent: sleep(0). Any thread.
 COIR_API void yield();
+
+/// **Parks.** Until no other fiber of the thread can run and no descriptor or timer is due. Throws what interrupts the
+/// caller. gevent: idle. Any thread.
+COIR_API void idle();
 
 /// **Parks.** Until `until`: a duration from now or a moment. Wakes at the first loop round after it, as late as the
 /// kernel's own sleeps (prctl PR_GET_TIMERSLACK, 50 µs by default) when nothing else keeps the thread busy.

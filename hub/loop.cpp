@@ -40,6 +40,13 @@ namespace {
 
 [[noreturn]] void fail(char const* what) { throw std::system_error(errno, std::generic_category(), what); }
 
+void notify(waiter& one, wake_reason why) {
+    if (one.group)
+        one.granted = one.group->take(one);
+    else
+        wake(one, why);
+}
+
 int event_of(direction way) noexcept { return way == direction::read ? EV_READ : EV_WRITE; }
 
 } // namespace
@@ -250,7 +257,7 @@ void loop::forget(int fd) noexcept {
 void loop::wake_all_closed(fd_watch& watch) noexcept {
     while (!watch.queue.empty()) {
         --waiting_;
-        wake(watch.queue.pop(), wake_reason::closed);
+        notify(watch.queue.pop(), wake_reason::closed);
     }
 }
 
@@ -278,7 +285,7 @@ void loop::on_io(fd_watch& watch, int events) noexcept {
     }
     // One, not all: the event stays as long as it is not consumed, so the next in line is woken in the next round.
     --waiting_;
-    wake(watch.queue.pop(), wake_reason::ready);
+    notify(watch.queue.pop(), wake_reason::ready);
 }
 
 } // namespace coir

@@ -1,7 +1,6 @@
 // Calls that cannot be tried without blocking, made by worker threads while the fiber waits.
 //
-// The workers are the process's: made when first needed, up to a limit, shared by all hubs. They block all signals and
-// have no hub, so that a hooked call made by one goes straight to libc. A hand-over costs about 10 µs.
+// The workers are the process's: made when first needed, up to a limit, shared by all hubs (hub/worker_pool.h).
 #pragma once
 
 #include "fiber/export.h"
@@ -20,14 +19,20 @@ namespace coir {
 /// wait their turn, first in, first out. Throws std::system_error(EINVAL) that quotes the variable.
 COIR_API std::size_t offload_limit();
 
+class worker_pool;
+/// The pool that offload() uses. Internal.
+COIR_API worker_pool& shared_workers();
+
 namespace detail {
 /// **Parks.** Runs `call(argument)` on a worker thread. errno goes out and comes back with it.
 COIR_API void offload(void (*call)(void* argument), void* argument, char const* what);
 } // namespace detail
 
 /// **Parks.** Calls `function` on a worker thread and returns what it returns, or throws what it throws; errno as it
-/// left it. `what` is a literal, for reports. The wait cannot be interrupted: the function may use the caller's
-/// variables. Throws std::system_error if no worker can be started. Any thread.
+/// left it. `what` is a literal, for reports. The function may use the caller's variables, so the caller stays until it
+/// has returned: a kill or a timeout that comes meanwhile is thrown by the caller's next wait. What is to be left at
+/// once is spawned in a thread_pool, with copies of what it uses. Throws std::system_error if no worker can be started.
+/// Any thread.
 template <class F>
 std::invoke_result_t<F&> offload(F&& function, char const* what = "an offloaded call") {
     using result_type = std::invoke_result_t<F&>;

@@ -31,8 +31,13 @@ inline context& next_to_run(scheduler& here) noexcept {
     return here.ready.pop();
 }
 
-/// Stops the running fiber until wake() names it. The caller has queued a waiter with the fiber's epoch somewhere.
-inline wake_reason park(context& self, char const* what, std::int64_t on = -1) noexcept {
+/// The running fiber, which is about to wait; makes the thread's hub if it has none. Throws std::logic_error in a hub's
+/// own callbacks, which cannot wait, and what hub::current throws.
+COIR_API context& fiber_that_waits();
+
+/// Stops the running fiber until wake() names it, whatever interrupts it: for waits that cannot be left. The caller has
+/// queued a waiter with the fiber's epoch somewhere.
+inline wake_reason park_through(context& self, char const* what, std::int64_t on = -1) noexcept {
     self.waits_for = what;
     self.waits_on = on;
     self.become(run_state::parked);
@@ -40,8 +45,17 @@ inline wake_reason park(context& self, char const* what, std::int64_t on = -1) n
     return self.reason;
 }
 
+/// The same, but `cancelled` at once if an interruption waits for the fiber already.
+inline wake_reason park(context& self, char const* what, std::int64_t on = -1) noexcept {
+    if (self.interruptions) [[unlikely]] {
+        ++self.epoch; // no wake was used up, but one may be under way
+        return wake_reason::cancelled;
+    }
+    return park_through(self, what, on);
+}
+
 /// The same, until `until` at the latest.
-wake_reason park(context& self, char const* what, std::int64_t on, deadline until);
+COIR_API wake_reason park(context& self, char const* what, std::int64_t on, deadline until);
 
 inline void make_ready(context& parked, wake_reason why) {
     ++parked.epoch;
@@ -50,11 +64,34 @@ inline void make_ready(context& parked, wake_reason why) {
     this_scheduler.ready.push(parked);
 }
 
-/// Lets the fiber of `one` go on. False, and nothing happens, if that wait is over already.
+/// Lets the fiber of `one` go on. False, and nothing happens, if that wait is over already. For the fiber's own thread.
 inline bool wake(waiter const& one, wake_reason why) {
     if (one.who->epoch != one.epoch || one.who->state != run_state::parked) return false;
     make_ready(*one.who, why);
     return true;
 }
+
+/// The same from another thread: when `home` runs, if the fiber still is in the park of `epoch` then. The caller sees
+/// to it that the fiber is alive.
+COIR_API void wake_elsewhere(context& who, hub& home, std::uint32_t epoch) noexcept;
+
+/// Grants `one`, which the caller took out of its queue and whose lock it holds. False if that wait is over: take the
+/// next. Any thread.
+inline bool grant(waiter& one) noexcept {
+    if (one.group) [[unlikely]]
+        return one.granted = one.group->take(one);
+    if (one.who->on_this_thread()) {
+        if (!wake(one, wake_reason::ready)) return false;
+        one.granted = true;
+    } else {
+        one.granted = true;
+        wake_elsewhere(*one.who, *one.home, one.epoch);
+    }
+    return true;
+}
+
+/// **Parks.** Lets every other fiber that can run have its turn, as yield(), but leaves what interrupts it to the next
+/// wait.
+COIR_API void step_back() noexcept;
 
 } // namespace coir

@@ -66,9 +66,16 @@ void timer_heap::fire_due(std::int64_t now) noexcept {
     }
 }
 
-void timer_heap::clear() noexcept {
-    for (entry const& each : heap_) each.owner->slot = timer::unset;
-    heap_.clear();
+void timer_heap::clear(void const* forking) noexcept {
+    std::vector<entry> kept;
+    for (entry const& each : heap_)
+        if (forking && each.owner->survives_fork_in == forking)
+            kept.push_back(each);
+        else
+            each.owner->slot = timer::unset;
+    std::ranges::sort(kept, [](entry const& one, entry const& other) { return one.before(other); }); // which is a heap
+    heap_ = std::move(kept);
+    for (std::size_t slot = 0; slot < heap_.size(); ++slot) heap_[slot].owner->slot = slot;
 }
 
 } // namespace coir

@@ -20,7 +20,8 @@ struct timer {
     timer(timer const&) = delete;
     timer& operator=(timer const&) = delete;
 
-    action fire; // runs on the hub's loop, after the timer has left the heap
+    action fire;                            // runs on the hub's loop, after the timer has left the heap
+    void const* survives_fork_in = nullptr; // the fiber that it goes on for in a child that this one forked
     std::size_t slot = unset;
 
     static constexpr std::size_t unset = std::numeric_limits<std::size_t>::max();
@@ -44,7 +45,8 @@ public:
     /// Takes out and fires every timer whose deadline is not after `now`. Timers set meanwhile wait for the next call.
     void fire_due(std::int64_t now) noexcept;
 
-    void clear() noexcept;
+    /// Cancels all but those that survive a fork in `forking`.
+    void clear(void const* forking) noexcept;
 
 private:
     struct entry {

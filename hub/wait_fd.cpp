@@ -12,30 +12,28 @@ namespace {
 
 char const* name_of(direction way) noexcept { return way == direction::read ? "read of fd" : "write to fd"; }
 
-} // namespace
-
-// A waiter from add to remove, whatever ends the wait. The loop is asked for anew: the waiter may have become a forked
-// child's meanwhile, which has another.
-struct hub::watch : fd_waiter {
+// A waiter from add to remove, whatever ends the wait. The hub is asked for anew: the waiter may have become a forked
+// child's meanwhile.
+struct watch : fd_waiter {
     bool open;
-    watch(context& waiting, interest const& in, closing how)
-        : fd_waiter(waiting, in.fd, in.way, how), open(in.fd >= 0 && current().loop_->add(*this)) {}
+    watch(context& waiting, hub::interest const& in, closing how)
+        : fd_waiter(waiting, in.fd, in.way, how), open(hub::current().watch_fd(*this)) {}
     ~watch() {
-        if (open) current().loop_->remove(*this);
+        if (open) hub::current().unwatch_fd(*this);
     }
 };
 
+} // namespace
+
 wake_reason hub::wait_fd(int fd, direction way, deadline until, closing how) {
-    current();
-    context& self = *this_thread.current;
+    context& self = fiber_that_waits();
     watch const one{self, {fd, way}, how};
     return one.open ? park(self, name_of(way), fd, until) : wake_reason::closed;
 }
 
 wake_reason hub::wait_any_fd(std::span<interest const> of, deadline until, closing how) {
     constexpr std::size_t few = 8;
-    current();
-    context& self = *this_thread.current;
+    context& self = fiber_that_waits();
     std::array<std::optional<watch>, few> on_stack;
     std::unique_ptr<std::optional<watch>[]> on_heap;
     if (of.size() > few) on_heap = std::make_unique<std::optional<watch>[]>(of.size());

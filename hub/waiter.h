@@ -1,18 +1,45 @@
 // Who waits, and the queues they wait in. A waiter lies on the stack of the fiber that waits, so a wait allocates
 // nothing; it is in at most one queue, and leaves it before its wait returns.
 //
-// The invariant that keeps stale wakes out: a waiter carries its fiber's epoch, which moves on at every wake.
+// Two invariants keep wakes from being lost or doubled:
+// * a waiter carries its fiber's epoch, which moves on at every wake: a wake that comes too late is recognised;
+// * who takes a waiter out of a primitive's queue says so in `granted`, under the primitive's lock. Whatever else wakes
+//   the fiber in that moment, it finds there that it has got what it waited for.
 #pragma once
 
 #include "fiber/context.h"
+#include "hub/deadline.h"
+#include "hub/thread_lock.h"
+
+#include <cstddef>
+#include <mutex>
 
 namespace coir {
+
+class hub;
+struct waiter;
+
+/// Several waiters of one fiber, or something that is told without a fiber waiting.
+struct COIR_API waiter_group {
+    /// `one`, out of its queue, could be granted: true to take it. Under the lock of the queue's owner; any thread.
+    /// Wakes the fiber itself if there is one to be woken.
+    virtual bool take(waiter& one) noexcept = 0;
+
+protected:
+    ~waiter_group() = default;
+};
 
 struct waiter {
     waiter* next = nullptr; // in the queue's ring; null while in none
     waiter* previous = nullptr;
     context* who = nullptr;
+    hub* home = nullptr;           // the fiber's hub
+    waiter_group* group = nullptr; // null for a wait for one thing
+    void* slot = nullptr;          // what it brings, or where what it gets is put
     std::uint32_t epoch = 0;
+    bool granted = false; // it was taken out because what it waits for is there
+    bool first = false;   // before all others
+    bool takes = true;    // it uses up what it waits for; one that only looks leaves it to the next
 
     waiter() = default;
     explicit waiter(context& waiting) noexcept : who(&waiting), epoch(waiting.epoch) {}
@@ -28,12 +55,17 @@ struct waiter {
     }
 };
 
-/// First in, first out; leaving from the middle is O(1). Belongs to the thing that is waited for.
-class wait_queue {
+/// First in, first out; leaving from the middle is O(1). Belongs to the thing that is waited for, whose lock it is
+/// under.
+class COIR_API wait_queue {
 public:
     wait_queue() noexcept { head_.next = head_.previous = &head_; }
+    ~wait_queue() {
+        while (!empty()) pop(); // of fibers that are parked for good
+    }
 
     bool empty() const noexcept { return head_.next == &head_; }
+    waiter& front() noexcept { return *head_.next; }
 
     void push(waiter& last) noexcept {
         last.next = &head_;
@@ -42,11 +74,49 @@ public:
         head_.previous = &last;
     }
 
+    void push_front(waiter& first) noexcept {
+        first.previous = &head_;
+        first.next = head_.next;
+        head_.next->previous = &first;
+        head_.next = &first;
+    }
+
     waiter& pop() noexcept {
         waiter& first = *head_.next;
         first.unlink();
         return first;
     }
+
+    /// Counts them.
+    std::size_t count() const noexcept {
+        std::size_t all = 0;
+        for (waiter const* each = head_.next; each != &head_; each = each->next) ++all;
+        return all;
+    }
+
+    /// The first of which `is_it` says so; null if there is none.
+    template <class Predicate>
+    waiter* find(Predicate is_it) noexcept {
+        for (waiter* each = head_.next; each != &head_; each = each->next)
+            if (is_it(*each)) return each;
+        return nullptr;
+    }
+
+    /// Grants the first that can still be granted; false if none can. The caller holds the lock.
+    bool notify_one() noexcept;
+    void notify_all() noexcept;
+
+    /// **Parks.** The running fiber, at the end of the queue, until granted or `until` has passed; true if granted.
+    /// Throws what interrupts it. `held` is the lock, released meanwhile and held again afterwards, also after
+    /// throwing. `what`, a literal, and `on` go into reports.
+    bool wait(std::unique_lock<thread_lock>& held, deadline until, char const* what, std::int64_t on = -1) {
+        waiter one;
+        return wait(one, held, until, what, on);
+    }
+    /// The same with a waiter that carries more.
+    bool wait(waiter& one, std::unique_lock<thread_lock>& held, deadline until, char const* what, std::int64_t on = -1);
+    /// The same for a wait that cannot be left: what interrupts it is thrown by the fiber's next one.
+    void wait_through(std::unique_lock<thread_lock>& held, char const* what);
 
 private:
     waiter head_; // of a ring: an empty queue is linked to itself

@@ -84,7 +84,7 @@ long look_and_wait(deadline until, Look look, Wait wait) {
     for (;;) {
         long const found = look();
         if (found != 0 || over(until)) return found;
-        if (wait(until) == wake_reason::cancelled) return -EINTR;
+        if (wait(until) == wake_reason::cancelled) return -ECANCELED;
     }
 }
 

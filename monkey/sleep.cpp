@@ -28,7 +28,7 @@ long sleep_for(std::int64_t ns, timespec* left) {
         std::int64_t const rest = std::max<std::int64_t>(0, until - steady_now());
         *left = {rest / second, rest % second};
     }
-    return -EINTR;
+    return -ECANCELED;
 }
 
 // The clock may be set while the fiber sleeps: looked at again after each wait.
@@ -38,7 +38,7 @@ long sleep_until(clockid_t clock, timespec const& moment) {
         clock_gettime(clock, &now);
         std::int64_t const left = nanoseconds(moment) - nanoseconds(now);
         if (left <= 0) return 0;
-        if (hub::wait_until(deadline::at(steady_now() + left)) == wake_reason::cancelled) return -EINTR;
+        if (hub::wait_until(deadline::at(steady_now() + left)) == wake_reason::cancelled) return -ECANCELED;
     }
 }
 

@@ -30,7 +30,7 @@ bool socket::wait(operation what, deadline until) {
     waiting_fiber mine{self, this, what.way};
     waiting_[std::size_t(what.way)] = &mine;
     wake_reason const why = hub::wait_fd(fd_, what.way, until, closing::seen);
-    if (why == wake_reason::cancelled) self.rethrow_pending();
+    if (why == wake_reason::cancelled) interruption_point();
     // `mine.of` tells of a close() that came after the wake and before this fiber ran, too.
     if (!mine.of || why == wake_reason::closed) fail_with(with, what.words, EBADF);
     return why != wake_reason::timed_out;

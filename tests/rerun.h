@@ -78,3 +78,12 @@ inline rerun_result rerun(std::string const& test, std::initializer_list<std::st
     }
     return result;
 }
+
+/// A test that runs in a fresh process, on its first and only thread: for what asks whether any other thread is left,
+/// or leaves fibers behind that wait for ever.
+#define TEST_ALONE(suite, name)                                                                                        \
+    TEST(suite, name) {                                                                                                \
+        auto const child = rerun(#suite ".DISABLED_" #name);                                                           \
+        EXPECT_TRUE(child.passed()) << child.status << child.output << child.error;                                    \
+    }                                                                                                                  \
+    TEST(suite, DISABLED_##name)

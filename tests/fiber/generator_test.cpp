@@ -3,6 +3,7 @@
 #include "fiber/generator.h"
 
 #include "hub/fiber.h"
+#include "hub/wait.h"
 #include "hub/hub.h"
 #include "tests/never_ended.h"
 

@@ -1,6 +1,9 @@
 #include "hub/fiber.h"
 
+#include "hub/barrier.h"
+#include "hub/event.h"
 #include "hub/hub.h"
+#include "hub/wait.h"
 
 #include <chrono>
 #include <gtest/gtest.h>
@@ -166,14 +169,31 @@ TEST(fiber, many_may_join_one_and_go_on_in_their_order) {
     EXPECT_EQ(order, "bacd");
 }
 
-TEST(fiber, join_refuses_oneself_and_other_threads) {
+TEST(fiber, join_refuses_oneself) {
     coir::any_fiber self;
     auto f = coir::spawn([&] { EXPECT_THROW(self.join(), std::logic_error); });
     self = f;
-    auto later = coir::spawn([] { coir::sleep(1ms); });
-    std::thread([&] { EXPECT_THROW(later.join(), std::logic_error); }).join();
-    coir::joinall({f, later});
-    std::thread([&] { EXPECT_TRUE(later.join()) << "what has ended needs no waiting"; }).join();
+    f.join();
+}
+
+TEST(fiber, is_joined_and_asked_for_its_result_by_other_threads) {
+    coir::event go;
+    auto answer = coir::spawn([&] { return go.wait(), std::make_unique<int>(42); });
+    auto failing = coir::spawn([&] { go.wait(), throw std::runtime_error("no"); });
+    coir::latch done(4);
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 4; ++i)
+        threads.emplace_back([&] {
+            EXPECT_FALSE(answer.join(1ns));
+            done.count_down();
+            EXPECT_TRUE(answer.join());
+            EXPECT_EQ(*answer.get(), 42);
+            EXPECT_THROW(failing.get(), std::runtime_error);
+        });
+    done.wait();
+    go.set();
+    coir::joinall({answer, failing});
+    for (auto& each : threads) each.join();
 }
 
 TEST(fiber, names) {

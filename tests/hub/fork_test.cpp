@@ -87,7 +87,7 @@ TEST(fork, the_childs_main_fiber_is_cancelled_when_nothing_is_left) {
     if (getpid() != parent) {
         bool told = false;
         try {
-            coir::context::current().rethrow_pending();
+            coir::interruption_point();
         } catch (coir::would_block_forever const&) {
             told = true;
         }

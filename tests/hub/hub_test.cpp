@@ -1,6 +1,8 @@
 #include "hub/hub.h"
+#include "hub/wait.h"
 
 #include "fiber/greenlet.h"
+#include "hub/event.h"
 #include "hub/fiber.h"
 #include "tests/never_ended.h"
 #include "tests/rerun.h"
@@ -31,14 +33,6 @@ std::string deadlock_of(auto&& action) {
     return "";
 }
 
-// For what leaves fibers behind that wait for ever: in a hub of its own.
-void on_another_thread(auto&& action) {
-    std::thread([&] {
-        never_ended const left_behind;
-        action();
-    }).join();
-}
-
 bool contains(std::string const& text, std::string const& part) { return text.find(part) != std::string::npos; }
 
 } // namespace
@@ -65,8 +59,9 @@ TEST(hub, actions_run_outside_of_any_fiber) {
     EXPECT_FALSE(in_fiber);
 }
 
-TEST(hub, names_all_who_wait_when_nobody_is_left_to_wake_them) {
-    on_another_thread([] {
+TEST_ALONE(hub, names_all_who_wait_when_nobody_is_left_to_wake_them) {
+    {
+        never_ended const left_behind;
         coir::any_fiber a, b;
         a = coir::spawn({.name = "hen"}, [&] { b.join(); });
         b = coir::spawn({.name = "egg"}, [&] { a.join(); });
@@ -79,17 +74,18 @@ TEST(hub, names_all_who_wait_when_nobody_is_left_to_wake_them) {
             EXPECT_EQ(coir::spawn([] { return coir::sleep(1us), 5; }).get(), 5) << "the hub is usable as before";
         }
         EXPECT_EQ(hub::current().alive(), 2u);
-    });
+    }
 }
 
-TEST(hub, the_threads_own_fiber_gets_out_of_a_greenlet_that_blocks_forever) {
-    on_another_thread([] {
+TEST_ALONE(hub, the_threads_own_fiber_gets_out_of_a_greenlet_that_blocks_forever) {
+    {
+        never_ended const left_behind;
         coir::any_fiber never;
         never = coir::spawn([&] { deadlock_of([&] { coir::greenlet::current().parent().switch_to(); }); });
         coir::greenlet stuck([&] { never.join(); });
         EXPECT_TRUE(contains(deadlock_of([&] { stuck.switch_to(); }), "this would block forever"));
         EXPECT_EQ(coir::spawn([] { return 5; }).get(), 5);
-    });
+    }
 }
 
 TEST(hub, runs_posts_of_other_threads_in_their_order) {
@@ -119,28 +115,13 @@ TEST(hub, runs_posts_of_other_threads_in_their_order) {
 }
 
 TEST(hub, a_post_wakes_a_loop_that_waits_without_end) {
-    on_another_thread([] {
-        hub& here = hub::current();
-        for (int i = 0; i < 200; ++i) {
-            here.expect_post();
-            coir::fiber<void> woken = coir::spawn([] {});
-            woken.join();
-            bool came = false;
-            std::thread poster([&] {
-                here.post([&] {
-                    came = true;
-                    here.expected_post_came();
-                });
-            });
-            deadlock_of([&] { // nobody waits for anything but the post, after which this is stuck
-                coir::any_fiber self;
-                self = coir::spawn([&] { deadlock_of([&] { coir::greenlet::current().parent().switch_to(); }); });
-                self.join();
-            });
-            EXPECT_TRUE(came);
-            poster.join();
-        }
-    });
+    hub& here = hub::current();
+    for (int i = 0; i < 200; ++i) {
+        coir::event came;
+        std::thread poster([&] { here.post([&] { came.set(); }); });
+        came.wait();
+        poster.join();
+    }
 }
 
 // A fiber that is always ready must not keep the others from timers, descriptors and posts.

@@ -3,6 +3,7 @@
 #include "fiber/stack.h"
 #include "hub/fiber.h"
 #include "hub/hub.h"
+#include "hub/wait.h"
 
 #include <chrono>
 #include <gtest/gtest.h>

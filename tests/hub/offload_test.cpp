@@ -3,6 +3,7 @@
 #include "fiber/sanitizer.h"
 #include "hub/fiber.h"
 #include "hub/hub.h"
+#include "hub/wait.h"
 #include "tests/rerun.h"
 
 #include <atomic>

@@ -73,7 +73,7 @@ TEST(timer_heap, does_what_a_sorted_list_does) {
         ASSERT_EQ(all.heap.size(), model.size());
         ASSERT_EQ(all.heap.nearest(), model.empty() ? timer_heap::none : model.begin()->first);
     }
-    all.heap.clear();
+    all.heap.clear(nullptr);
     EXPECT_TRUE(all.heap.empty());
     for (auto const& each : timers) EXPECT_FALSE(each->set());
 }

@@ -1,5 +1,6 @@
 #include "hub/fiber.h"
 #include "hub/hub.h"
+#include "hub/wait.h"
 #include "tests/rerun.h"
 
 #include <arpa/inet.h>

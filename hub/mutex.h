@@ -1,0 +1,74 @@
+// Mutexes that a fiber holds across waits: mutex, and rlock, which its holder can lock again. They work between the
+// fibers of one thread and of several. Unlocking hands over to the fiber that waits longest.
+//
+// They go with std::lock_guard, std::unique_lock and std::scoped_lock, and must outlive those who wait. Any thread.
+// Whether the holder may end without unlocking is up to the program: the mutex stays locked then.
+#pragma once
+
+#include "hub/deadline.h"
+#include "hub/waiter.h"
+
+#include <chrono>
+#include <cstddef>
+
+namespace coir {
+
+class COIR_API mutex {
+public:
+    mutex() = default;
+    mutex(mutex const&) = delete;
+    mutex& operator=(mutex const&) = delete;
+
+    /// **Parks** while another fiber holds it: until this one does, true, or `until` has passed, false. Throws
+    /// std::system_error(resource_deadlock_would_occur) if the caller holds it already, what interrupts the caller, and
+    /// would_block_forever.
+    bool lock(deadline until = {});
+    /// Takes it if nobody holds it.
+    bool try_lock() noexcept;
+    /// Throws std::system_error(operation_not_permitted), with the holder's name, if the caller does not hold it.
+    void unlock();
+
+    /// For std::unique_lock: as lock(deadline).
+    template <class Rep, class Period>
+    bool try_lock_for(std::chrono::duration<Rep, Period> const& time) {
+        return lock(deadline(time));
+    }
+    bool try_lock_until(std::chrono::steady_clock::time_point moment) { return lock(deadline(moment)); }
+
+    /// Somebody holds it.
+    bool locked() const noexcept;
+
+private:
+    friend class rlock;
+    friend class condition;
+    bool is_mine() const noexcept;
+    void lock_through(); // whatever interrupts
+
+    thread_lock mutable lock_;
+    wait_queue waiting_;
+    context* holder_ = nullptr; // under the lock
+};
+
+/// A mutex that its holder may lock any number of times, and unlocks as often. gevent: RLock.
+class COIR_API rlock {
+public:
+    /// **Parks** while another fiber holds it, as mutex::lock.
+    bool lock(deadline until = {});
+    bool try_lock() noexcept;
+    /// Throws as mutex::unlock.
+    void unlock();
+    template <class Rep, class Period>
+    bool try_lock_for(std::chrono::duration<Rep, Period> const& time) {
+        return lock(deadline(time));
+    }
+    bool try_lock_until(std::chrono::steady_clock::time_point moment) { return lock(deadline(moment)); }
+
+    bool locked() const noexcept { return of_.locked(); }
+
+private:
+    friend class condition;
+    mutex of_;
+    std::size_t depth_ = 0; // the holder's
+};
+
+} // namespace coir

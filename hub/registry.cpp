@@ -1,0 +1,108 @@
+#include "hub/registry.h"
+
+#include "fiber/sanitizer.h"
+#include "hub/hub.h"
+#include "hub/thread_lock.h"
+#include "hub/worker_pool.h"
+
+#include <algorithm>
+#include <bit>
+#include <mutex>
+#include <new>
+#include <sys/stat.h>
+
+namespace coir {
+namespace {
+
+struct registered {
+    hub* made;
+    std::uint64_t bit;
+    bool hopes; // for another thread to wake it, and has nothing else to wait for
+};
+
+// Never destroyed: threads may end after static destruction has begun.
+struct registry {
+    thread_lock lock;
+    std::vector<registered> hubs;
+
+    static registry& instance() {
+        static registry& only = *new registry;
+        return only;
+    }
+
+    registered& entry_of(hub& which) noexcept {
+        return *std::ranges::find(hubs, &which, [](registered const& each) { return each.made; });
+    }
+};
+
+// Threads that run, other than those of `hubs` hubs and our own idle workers. Where /proc cannot be read there may be
+// one.
+bool others_run(std::size_t hubs) noexcept {
+    struct stat tasks;
+    if (stat("/proc/self/task", &tasks) != 0) return true;
+    std::size_t const threads = tasks.st_nlink - 2; // proc(5): a directory for each, beside . and ..
+    return threads > hubs + idle_workers() + sanitizer_threads;
+}
+
+} // namespace
+
+hub_registration::hub_registration(hub& made) : made_(made) {
+    registry& all = registry::instance();
+    std::lock_guard held{all.lock};
+    std::uint64_t taken = shared_bit;
+    for (registered const& each : all.hubs) taken |= each.bit;
+    bit_ = ~taken ? std::uint64_t{1} << std::countr_one(taken) : shared_bit;
+    all.hubs.push_back({&made, bit_, false});
+}
+
+hub_registration::~hub_registration() {
+    registry& all = registry::instance();
+    std::lock_guard held{all.lock};
+    std::erase_if(all.hubs, [&](registered const& each) { return each.made == &made_; });
+}
+
+void for_each_hub(void (*what)(void*, hub&, std::uint64_t), void* argument) {
+    registry& all = registry::instance();
+    std::lock_guard held{all.lock};
+    for (registered const& each : all.hubs) what(argument, *each.made, each.bit);
+}
+
+bool post_to_thread(std::uint64_t thread, posted& what) {
+    registry& all = registry::instance();
+    std::lock_guard held{all.lock};
+    auto const found =
+        std::ranges::find(all.hubs, thread, [](registered const& each) { return each.made->thread_number(); });
+    if (found == all.hubs.end()) return false;
+    found->made->post(what);
+    return true;
+}
+
+outlook begin_hoping(hub& idle, std::string& report) {
+    registry& all = registry::instance();
+    std::lock_guard held{all.lock};
+    if (idle.has_mail()) return outlook::someone_may_wake_it;
+    all.entry_of(idle).hopes = true;
+    for (registered const& each : all.hubs)
+        if (!each.hopes || each.made->has_mail()) return outlook::someone_may_wake_it;
+    if (others_run(all.hubs.size())) return outlook::someone_may_wake_it;
+    all.entry_of(idle).hopes = false;
+    report = idle.report();
+    for (registered const& each : all.hubs)
+        if (each.made != &idle) report += std::string("on another thread:\n") + each.made->report();
+    return outlook::nobody_will;
+}
+
+void stop_hoping(hub& idle) noexcept {
+    registry& all = registry::instance();
+    std::lock_guard held{all.lock};
+    all.entry_of(idle).hopes = false;
+}
+
+void strike_other_hubs(hub* left) noexcept {
+    registry& all = registry::instance();
+    new (&all.lock) thread_lock; // another thread may have held it when the process forked
+    std::erase_if(all.hubs, [&](registered const& each) { return each.made != left; });
+    for (registered& each : all.hubs) each.hopes = false;
+}
+
+} // namespace coir

@@ -1,0 +1,48 @@
+// What select() chooses among: a case can be tried, and queued until something happens. The primitives make them:
+// event::on_set, queue::on_get, … A case lies with the caller of select() and is used for that call only.
+#pragma once
+
+#include "hub/deadline.h"
+#include "hub/source.h"
+
+#include <mutex>
+
+namespace coir {
+
+class COIR_API select_case {
+public:
+    /// Does it if that is possible without waiting.
+    virtual bool try_now() = 0;
+    /// Queues `one`, and grants it if it is possible by now: `one.group` says whether it is still wanted.
+    virtual void queue(waiter& one) = 0;
+    /// Takes `one` out of its queue, unless that has been done by granting it.
+    virtual void leave(waiter& one) noexcept = 0;
+    /// It was chosen after having been queued. May throw what try_now() would.
+    virtual void complete() {}
+    /// Until when select() waits for it, after which it happens.
+    virtual deadline until() const noexcept { return {}; }
+    /// It happens when no other can at once.
+    virtual bool is_default() const noexcept { return false; }
+    /// For reports.
+    virtual char const* what() const noexcept = 0;
+
+protected:
+    ~select_case() = default;
+};
+
+/// Something is ready; it stays so.
+class COIR_API source_case final : public select_case {
+public:
+    source_case(source& of, char const* what) noexcept : of_(of), what_(what) {}
+
+    bool try_now() override;
+    void queue(waiter& one) override;
+    void leave(waiter& one) noexcept override;
+    char const* what() const noexcept override { return what_; }
+
+private:
+    source& of_;
+    char const* what_;
+};
+
+} // namespace coir

@@ -1,0 +1,48 @@
+#include "hub/waiter.h"
+
+#include "hub/interruption.h"
+#include "hub/scheduler.h"
+
+namespace coir {
+
+bool wait_queue::notify_one() noexcept {
+    while (!empty())
+        if (grant(pop())) return true;
+    return false;
+}
+
+void wait_queue::notify_all() noexcept {
+    while (!empty()) grant(pop());
+}
+
+bool wait_queue::wait(waiter& one, std::unique_lock<thread_lock>& held, deadline until, char const* what,
+                      std::int64_t on) {
+    context& self = fiber_that_waits();
+    one.who = &self;
+    one.home = this_scheduler.owner;
+    one.epoch = self.epoch;
+    one.first ? push_front(one) : push(one);
+    held.unlock();
+    wake_reason const why = park(self, what, on, until);
+    held.lock(); // whoever granted it has let go of it then
+    if (one.queued()) one.unlink();
+    if (!one.granted && why == wake_reason::cancelled) throw_interruption(self);
+    return one.granted;
+}
+
+void wait_queue::wait_through(std::unique_lock<thread_lock>& held, char const* what) {
+    context& self = fiber_that_waits();
+    waiter one;
+    one.who = &self;
+    one.home = this_scheduler.owner;
+    while (!one.granted) {
+        one.epoch = self.epoch;
+        if (!one.queued()) one.first ? push_front(one) : push(one);
+        one.first = true; // it was its turn, if somebody takes it out in vain
+        held.unlock();
+        park_through(self, what);
+        held.lock();
+    }
+}
+
+} // namespace coir

@@ -1,0 +1,77 @@
+#include "hub/worker_pool.h"
+
+#include <atomic>
+#include <csignal>
+#include <pthread.h>
+#include <system_error>
+#include <thread>
+
+namespace coir {
+namespace {
+
+constinit std::atomic<std::size_t> idle_in_all{0};
+
+} // namespace
+
+std::size_t idle_workers() noexcept { return idle_in_all.load(std::memory_order_relaxed); }
+
+void forget_workers() noexcept { idle_in_all.store(0, std::memory_order_relaxed); }
+
+void worker_pool::submit(job& next) {
+    std::lock_guard lock{mutex_};
+    if (idle_ <= queue_.size() && workers_ < limit_) start_worker();
+    queue_.push_back(&next);
+    work_.notify_one();
+}
+
+std::size_t worker_pool::size() const noexcept {
+    std::lock_guard lock{mutex_};
+    return workers_;
+}
+
+void worker_pool::retire() noexcept {
+    std::unique_lock lock{mutex_};
+    retired_ = true;
+    work_.notify_all();
+    if (workers_ > 0) return;
+    lock.unlock();
+    delete this;
+}
+
+// A worker inherits its maker's signal mask; with all blocked, the program's handlers run on its own threads.
+void worker_pool::start_worker() {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    try {
+        std::thread([this] { work(); }).detach();
+        ++workers_;
+    } catch (std::system_error const&) {
+        pthread_sigmask(SIG_SETMASK, &before, nullptr);
+        if (workers_ == 0) throw;
+        return; // those that run will get to it
+    }
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+void worker_pool::work() noexcept {
+    std::unique_lock lock{mutex_};
+    for (;;) {
+        ++idle_;
+        idle_in_all.fetch_add(1, std::memory_order_relaxed);
+        work_.wait(lock, [this] { return !queue_.empty() || retired_; });
+        idle_in_all.fetch_sub(1, std::memory_order_relaxed);
+        --idle_;
+        if (queue_.empty()) break;
+        job& next = *queue_.front();
+        queue_.pop_front();
+        lock.unlock();
+        next.run(next);
+        lock.lock();
+    }
+    bool const last = --workers_ == 0;
+    lock.unlock();
+    if (last) delete this;
+}
+
+} // namespace coir

@@ -1,0 +1,60 @@
+// Threads that make blocking calls for fibers: a queue of jobs and as many workers as there is work, up to a limit.
+// They block all signals and have no hub, so that a hooked call made by one goes straight to libc. A hand-over costs
+// about 10 µs.
+//
+// Any thread. Internal; users meet it as offload() and thread_pool.
+#pragma once
+
+#include "fiber/export.h"
+
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace coir {
+
+/// Something for a worker to do. `run` is called once, on a worker; the job may be gone when it returns.
+struct job {
+    void (*run)(job& self) noexcept;
+};
+
+class COIR_API worker_pool {
+public:
+    explicit worker_pool(std::size_t limit) noexcept : limit_(limit) {}
+    worker_pool(worker_pool const&) = delete;
+    worker_pool& operator=(worker_pool const&) = delete;
+
+    /// First in, first out. Throws std::system_error if there is no worker and none can be started.
+    void submit(job& next);
+
+    /// Workers end when they have done what is queued; no job may be submitted any more. Does not wait for them: the
+    /// pool goes with the last. For a pool made by `new`.
+    void retire() noexcept;
+
+    std::size_t limit() const noexcept { return limit_; }
+    std::size_t size() const noexcept;
+
+private:
+    ~worker_pool() = default;
+    void start_worker();
+    void work() noexcept;
+
+    std::mutex mutable mutex_;
+    std::condition_variable work_;
+    std::deque<job*> queue_;
+    std::size_t const limit_;
+    std::size_t workers_ = 0;
+    std::size_t idle_ = 0;
+    bool retired_ = false;
+};
+
+/// Workers of all pools that wait for a job: threads that will do nothing by themselves.
+std::size_t idle_workers() noexcept;
+
+/// In a forked child, which has none of its parent's workers.
+void forget_workers() noexcept;
+
+} // namespace coir
