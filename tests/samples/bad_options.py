@@ -15,12 +15,15 @@ for program, *options in [
     ["echo_client", "--connections", "0"],
     ["echo_client", "--size", "70000"],
     ["echo_client", "--messages", "x"],
+    ["greenlets", "surplus"],
+    ["generators", "--items", "-1"],
+    ["generators", "--items", "many"],
 ]:
     status, out, err = run(program, *options)
     asked = f"{program} {' '.join(options)}"
     check(status == 2, f"{asked}: exit status {status}")
     check("Usage: " in err and out == "", f"{asked}: stdout {out!r}, stderr {err!r}")
 
-for program in "downloader", "echo_server", "echo_client":
+for program in "downloader", "echo_server", "echo_client", "greenlets", "generators":
     status, out, err = run(program, "--help")
     check(status == 0 and "Usage: " in out and err == "", f"{program} --help: {status}, {out!r}, {err!r}")
