@@ -26,8 +26,8 @@ struct stack_trace {
 
 /// Calls `call(argument)`. If an exception leaves it, `into` tells afterwards where that was thrown, from the throwing
 /// function to `call`; else it is empty. Ended by pthread_exit or a cancellation of the thread, it is empty, too. Code
-/// without unwind tables ends a trace. Needs about 2 KiB of stack more where something is thrown. Throws what `call`
-/// throws. Any thread, any fiber; nests.
+/// without unwind tables ends a trace. Where something is thrown it takes about 1 KiB more of the stack. Throws what
+/// `call` throws. Any thread, any fiber; nests.
 COIR_API void watch_throws(stack_trace& into, void (*call)(void*), void* argument);
 
 /// The same for any callable without arguments.

@@ -49,7 +49,7 @@ void generator_context::refuse_second_consumer() const {
 void const* generator_context::resume(std::exception_ptr exception, void* value) {
     context& self = context::current();
     if (!on_this_thread()) throw std::logic_error("generator: " + name() + " belongs to another thread");
-    if (error) std::rethrow_exception(std::exchange(error, nullptr)); // it ended, but not in anybody's resume()
+    if (escaped) std::rethrow_exception(std::exchange(escaped, nullptr)); // it ended, but not in anybody's resume()
     if (finished() || (state == run_state::fresh && exception)) {
         if (!ended() && !deserted) end_unstarted(*this);
         if (exception) std::rethrow_exception(exception);
@@ -58,7 +58,7 @@ void const* generator_context::resume(std::exception_ptr exception, void* value)
     if (consumer || (state != run_state::fresh && state != run_state::suspended)) refuse_second_consumer();
     visit const visiting{*this, self, value};
     switch_by_hand(self, *this, {}, std::move(exception));
-    if (error) std::rethrow_exception(std::exchange(error, nullptr));
+    if (escaped) std::rethrow_exception(std::exchange(escaped, nullptr));
     if (!yielded && !ended())
         throw std::logic_error("generator: " + self.name() + " was switched to by hand while it waited for " + name());
     return yielded;
@@ -87,7 +87,7 @@ void* generator_context::yield(void const* object) {
 
 void generator_context::failed() noexcept {
     if (!deserted || consumer) {
-        error = std::current_exception();
+        escaped = std::current_exception();
         return;
     }
     try {

@@ -31,7 +31,7 @@ struct COIR_API generator_context : greenlet_context {
     context* consumer = nullptr;   // who waits for the body in resume(); null while the body is switched away
     void const* yielded = nullptr; // what the body holds out, on its stack; null while it runs and when it has ended
     void* sent = nullptr;          // what the consumer holds out, on its stack, until the body has taken it
-    std::exception_ptr error;      // what the body ended with, until resume() throws it
+    std::exception_ptr escaped;    // what the body ended with, until resume() throws it
     bool deserted = false;         // nobody can resume it any more: it is to end at its next yield
 
     explicit generator_context(stack where) : greenlet_context(where, "generator") {}
@@ -84,14 +84,20 @@ struct taken<void> : std::type_identity<bool> {};
 template <class T>
 concept void_type = std::is_void_v<T>;
 template <class T>
-concept yieldable = void_type<T> || std::is_lvalue_reference_v<T> ||(std::is_object_v<T>&& std::move_constructible<T>);
+concept reference_type = std::is_lvalue_reference_v<T>;
 template <class T>
-concept sendable = void_type<T> ||(std::is_object_v<T>&& std::move_constructible<T>);
+concept movable_type = std::move_constructible<T> && std::is_object_v<T>;
+
+template <class T>
+concept yieldable = void_type<T> || reference_type<T> || movable_type<T>;
+template <class T>
+concept sendable = void_type<T> || movable_type<T>;
 
 // What a generator can be made from.
 template <class T, class Generator>
-concept body_of = other_than<T, Generator> && std::invocable < std::decay_t<T>
-&, typename Generator::yielder& > ;
+concept body_of = other_than<T, Generator> && requires(std::decay_t<T>& body, typename Generator::yielder& out) {
+    body(out);
+};
 
 // Stands for void where there must be a type.
 template <class T>
