@@ -22,6 +22,7 @@ struct generator_context::visit {
         : of(resumed), consumer(self), home(resumed.parent) {
         of.retain(); // the body may destroy the generator
         of.consumer = &consumer;
+        consumer.delegate = &of; // a kill or timeout of the consumer is raised where the body waits
         of.yielded = nullptr;
         of.sent = value;
         if (home == &consumer) return;
@@ -31,6 +32,7 @@ struct generator_context::visit {
 
     ~visit() {
         of.consumer = nullptr;
+        consumer.delegate = nullptr;
         of.sent = nullptr;
         if (!of.yielded && !of.ended()) of.deserted = true; // the body waits, but its consumer was made to go on
         if (home != &consumer) {

@@ -2,9 +2,11 @@
 
 #include "fiber/generator.h"
 
+#include "hub/event.h"
 #include "hub/fiber.h"
-#include "hub/wait.h"
 #include "hub/hub.h"
+#include "hub/timeout.h"
+#include "hub/wait.h"
 #include "tests/never_ended.h"
 
 #include <algorithm>
@@ -525,6 +527,7 @@ TEST(generator, destroyed_by_its_own_body) {
 }
 
 TEST(generator, yield_elsewhere_is_refused) {
+    coir::hub::current();
     std::string in_greenlet, in_fiber;
     generator<int> g{[&](auto& out) {
         greenlet([&] { in_greenlet = what_of([&] { out.yield(1); }); }).switch_to();
@@ -623,6 +626,113 @@ TEST(generator, two_consumers_at_once_are_told) {
     auto second = coir::spawn([&] { said = what_of([&] { g.next(); }); });
     coir::joinall({first, second});
     EXPECT_TRUE(contains(said, "resumed by the first")) << said;
+}
+
+TEST(generator, a_kill_of_the_consumer_is_raised_where_the_body_waits) {
+    int ran = 0;
+    bool went_on = false;
+    auto consumer = coir::spawn([&] {
+        generator<int> outer{[&](auto& out) {
+            on_end end{ran};
+            generator<int> inner{[&](auto& deeper) {
+                on_end deepest{ran};
+                coir::sleep(24h);
+                deeper.yield(1);
+            }};
+            out.yield(*inner.next());
+        }};
+        outer.next();
+        went_on = true;
+    });
+    coir::yield();
+    EXPECT_TRUE(consumer.kill());
+    EXPECT_EQ(ran, 2);
+    EXPECT_FALSE(went_on);
+}
+
+TEST(generator, a_body_may_survive_the_kill_of_its_consumer) {
+    std::vector<int> got;
+    auto consumer = coir::spawn([&] {
+        for (int n : generator<int>{[](auto& out) {
+                 try {
+                     coir::sleep(24h);
+                 } catch (fiber_exit const&) {
+                     out.yield(1);
+                 }
+             }})
+            got.push_back(n);
+    });
+    coir::yield();
+    EXPECT_TRUE(consumer.kill());
+    EXPECT_EQ(got, std::vector{1}) << "as gevent's: a fiber that swallows it goes on";
+}
+
+TEST(generator, a_consumer_that_is_killed_elsewhere_ends_its_generators) {
+    int ran = 0;
+    auto consumer = coir::spawn([&] {
+        generator<int> g{[&](auto& out) {
+            on_end end{ran};
+            out.yield(1);
+        }};
+        g.next();
+        coir::sleep(24h);
+    });
+    coir::yield();
+    EXPECT_EQ(ran, 0);
+    EXPECT_TRUE(consumer.kill());
+    EXPECT_EQ(ran, 1);
+}
+
+TEST(generator, a_kill_while_it_is_closed_ends_the_consumer) {
+    bool went_on = false;
+    auto consumer = coir::spawn([&] {
+        generator<int> g{[](auto& out) {
+            try {
+                out.yield(1);
+            } catch (fiber_exit const&) {
+                coir::sleep(24h); // its last work
+            }
+        }};
+        g.next();
+        g.close();
+        went_on = true;
+    });
+    coir::yield();
+    EXPECT_TRUE(consumer.kill());
+    EXPECT_FALSE(went_on);
+}
+
+TEST(generator, a_timeout_of_the_consumer_is_raised_where_the_body_waits) {
+    int ran = 0;
+    generator<int> g{[&](auto& out) {
+        on_end end{ran};
+        coir::sleep(24h);
+        out.yield(1);
+    }};
+    coir::timeout outer{24h};
+    try {
+        coir::timeout limit{1ms};
+        try {
+            g.next();
+            FAIL();
+        } catch (coir::timed_out const& late) {
+            EXPECT_TRUE(limit.raised(late));
+        }
+    } catch (coir::timed_out const&) {
+        FAIL() << "it is over";
+    }
+    EXPECT_EQ(ran, 1);
+    EXPECT_TRUE(g.finished());
+}
+
+TEST(generator, a_body_that_waits_for_nothing_is_a_deadlock) {
+    coir::event never;
+    generator<int> g{[&](auto& out) {
+        never.wait();
+        out.yield(1);
+    }};
+    EXPECT_THROW(g.next(), coir::would_block_forever);
+    EXPECT_TRUE(g.finished());
 }
 
 // A generator that is held must not keep the stack of a fiber that consumed it once.
