@@ -6,6 +6,7 @@
 #include "fiber/stack.h"
 #include "hub/async_result.h"
 #include "hub/barrier.h"
+#include "hub/channel.h"
 #include "hub/condition.h"
 #include "hub/deadline.h"
 #include "hub/event.h"

@@ -45,7 +45,7 @@ inline void context::become([[maybe_unused]] run_state next) noexcept {
         case ready: return next == running;
         case running: return next == ready || next == parked || next == suspended || next == ended;
         case parked: return next == ready;
-        case suspended: return next == running || next == ended; // ended: a hub with its thread
+        case suspended: return next == running || next == ready || next == ended; // ready: interrupted; ended: a hub with its thread
         case ended: return false;
         }
         return false;

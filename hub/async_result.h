@@ -20,7 +20,7 @@
 namespace coir {
 
 template <class T>
-class async_result : public source {
+class async_result : public linkable<async_result<T>> {
 public:
     /// Sets the result and wakes all who wait, in the order in which they came. Throws std::logic_error if there is
     /// one, or an exception, already: unlike gevent's, a result does not change under those who have seen it.

@@ -1,5 +1,8 @@
 #include "hub/event.h"
 
+#include "hub/hub.h"
+#include "hub/scheduler.h"
+
 #include <mutex>
 
 namespace coir {
@@ -7,7 +10,10 @@ namespace coir {
 void event::set() noexcept {
     std::lock_guard held{lock};
     set_ = true;
+    if (waiting.empty()) return;
     waiting.notify_all();
+    woken_on_ = this_thread.number;
+    woken_to_ = this_scheduler.ready.pushed();
 }
 
 void event::clear() noexcept {
@@ -22,7 +28,11 @@ bool event::is_set() const noexcept {
 
 bool event::wait(deadline until) {
     std::unique_lock held{lock};
-    return set_ || waiting.wait(held, until, "event");
+    if (!set_) return waiting.wait(held, until, "event");
+    bool const others_first = woken_on_ == this_thread.number && this_scheduler.ready.popped() < woken_to_;
+    held.unlock();
+    if (others_first && hub::in_fiber()) step_back();
+    return true;
 }
 
 } // namespace coir

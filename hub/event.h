@@ -9,7 +9,7 @@
 
 namespace coir {
 
-class COIR_API event : public source {
+class COIR_API event : public linkable<event> {
 public:
     /// Sets the flag and wakes all who wait. They find it was set even if it is cleared before they run.
     void set() noexcept;
@@ -19,8 +19,8 @@ public:
     bool is_set() const noexcept;
     bool ready() const noexcept { return is_set(); }
 
-    /// **Parks** unless the flag is set. Until it is, true, or `until` has passed, false. Throws what interrupts the
-    /// caller, and would_block_forever.
+    /// **Parks** until the flag is set, true, or `until` has passed, false. If it is set already, fibers of this thread
+    /// that it has woken and that have yet to run go first. Throws what interrupts the caller, and would_block_forever.
     bool wait(deadline until = {});
 
     /// For select(): the flag is set.
@@ -28,7 +28,10 @@ public:
 
 private:
     bool is_ready() const noexcept override { return set_; }
-    bool set_ = false; // under the lock
+    // Under the lock.
+    bool set_ = false;
+    std::uint64_t woken_on_ = 0; // the number of the thread on which set() last woke some …
+    std::uint64_t woken_to_ = 0; // … and where in its ready queue the last of them stands
 };
 
 } // namespace coir

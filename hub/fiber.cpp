@@ -47,13 +47,8 @@ struct notifier : callback {
     std::uint64_t last_id = 0;
 
     explicit notifier(task& ending) : callback(&notify), of(ending) {}
-    ~notifier() {
-        while (!of.waiting.empty()) drop(of.waiting.pop());
-    }
 
-    static void drop(waiter& one) noexcept {
-        if (!one.who && !one.group) delete static_cast<fiber_link*>(&one);
-    }
+    static bool is_link(waiter const& one) noexcept { return !one.who && !one.group; }
 
     void schedule() {
         scheduled = true;
@@ -64,42 +59,13 @@ struct notifier : callback {
     static void notify(callback& due) noexcept;
 };
 
-namespace {
-
-// An exception on its way to a fiber that did not wait when it was sent: it is thrown where the fiber waits when those
-// that were ready before have run.
-struct delivery final : callback {
-    context& target;
-    thrown_from_outside& what;
-
-    delivery(context& to, thrown_from_outside& thrown) : callback(&deliver), target(to), what(thrown) { to.retain(); }
-
-    static void deliver(callback& due) noexcept {
-        std::unique_ptr<delivery> const self{static_cast<delivery*>(&due)};
-        context& waits = waiting_for(self->target);
-        if (waits.ended()) {
-            self->what.take();
-        } else if (waits.state == run_state::suspended) { // by hand
-            waits.pending = self->what.take();
-            this_scheduler.owner->resume(waits, wake_reason::cancelled);
-        } else {
-            bool const parked = waits.state == run_state::parked;
-            queue_interruption(waits, self->what);
-            if (parked) this_scheduler.owner->resume(waits, wake_reason::cancelled);
-        }
-        self->target.release();
-    }
-};
-
-} // namespace
-
 void notifier::notify(callback& due) noexcept {
     auto& self = static_cast<notifier&>(due);
     task& ended = self.of;
     std::unique_lock held{ended.lock};
     while (!ended.waiting.empty()) {
         waiter& one = ended.waiting.pop();
-        if (!one.who && !one.group) {
+        if (is_link(one)) {
             held.unlock();
             std::unique_ptr<fiber_link> const link{static_cast<fiber_link*>(&one)};
             try {
@@ -109,11 +75,11 @@ void notifier::notify(callback& due) noexcept {
             }
             held.lock();
         } else if (!one.group && one.who->on_this_thread()) { // at once, before the next link is called
-            context& who = *one.who;
-            if (one.epoch != who.epoch || who.state != run_state::parked) continue;
+            if (!wake_in_place(one)) continue;
             one.granted = true;
+            context& who = *one.who;
             held.unlock();
-            this_scheduler.owner->resume(who, wake_reason::ready);
+            this_scheduler.owner->resume(who);
             held.lock();
         } else {
             grant(one);
@@ -124,10 +90,15 @@ void notifier::notify(callback& due) noexcept {
     ended.release();
 }
 
-task::task(stack where) : context(where, "fiber") {}
+task::task(stack where) : context(where, "fiber") {
+    if (tree_locals_in_use) inherit_tree_locals(*this);
+}
 
 // Out of line, where what it owns is known.
-task::~task() = default;
+task::~task() {
+    while (!waiting.empty()) // links of one that was never started
+        if (waiter& one = waiting.pop(); notifier::is_link(one)) delete static_cast<fiber_link*>(&one);
+}
 
 void task::start() {
     if (started || over) return;
@@ -135,7 +106,6 @@ void task::start() {
     assert(on_this_thread());
     parent = this_scheduler.loop; // not counted: the hub outlives its fibers
     here.enlist(*this);
-    if (tree_locals_in_use) inherit_tree_locals(*this);
     started = true;
     retain();
     become(run_state::ready);
@@ -149,7 +119,6 @@ void task::start_later(deadline when) {
     here.timers().set(*later, when.ns());
     parent = this_scheduler.loop;
     here.enlist(*this);
-    if (tree_locals_in_use) inherit_tree_locals(*this);
     started = true;
     retain();
 }
@@ -200,20 +169,15 @@ void task::never_begin(std::exception_ptr const& why) noexcept {
     if (owns_itself) release();
 }
 
-void task::kill_here(std::exception_ptr error_to_throw) {
-    if (over) return;
-    if (!begun) return never_begin(error_to_throw);
-    auto& thrown = *new thrown_from_outside(std::move(error_to_throw));
-    context& waits = waiting_for(*this);
-    if (waits.state == run_state::parked)
-        interrupt(waits, thrown);
-    else if (waits.state == run_state::running)
-        queue_interruption(waits, thrown);
-    else
-        this_scheduler.owner->run_callback(*new delivery(*this, thrown));
+bool task::end_unbegun(std::exception_ptr const& why) noexcept {
+    if (!over && !begun) never_begin(why);
+    return over;
 }
 
-void task::end_with_thread() { kill_here(std::make_exception_ptr(fiber_exit{})); }
+void task::end_with_thread() {
+    auto const exit = std::make_exception_ptr(fiber_exit{});
+    if (!end_unbegun(exit)) interrupt(waiting_for(*this), *new thrown_from_outside(exit));
+}
 
 void task::unreferenced() noexcept {
     if (error && !error_seen) report_unhandled({name(), error, {}});
@@ -221,7 +185,7 @@ void task::unreferenced() noexcept {
 }
 
 link_id add_link(task& to, std::unique_ptr<fiber_link> link) {
-    auto fresh = std::make_unique<notifier>(to);
+    std::unique_ptr<notifier> fresh = std::make_unique<notifier>(to);
     std::unique_lock held{to.lock};
     if (!to.links) to.links = std::move(fresh);
     link->id = link_id{++to.links->last_id};
@@ -237,7 +201,7 @@ void run_now(task& fresh) {
     here.enlist(fresh);
     fresh.started = true;
     fresh.become(run_state::ready);
-    here.resume(fresh, wake_reason::ready);
+    here.resume(fresh);
 }
 
 } // namespace detail
@@ -245,7 +209,7 @@ void run_now(task& fresh) {
 void any_fiber::unlink(link_id which) const noexcept {
     std::unique_lock held{task_->lock};
     waiter* found = task_->waiting.find([&](waiter const& each) {
-        return !each.who && !each.group && static_cast<detail::fiber_link const&>(each).id == which;
+        return detail::notifier::is_link(each) && static_cast<detail::fiber_link const&>(each).id == which;
     });
     if (!found) return;
     found->unlink();
@@ -253,15 +217,11 @@ void any_fiber::unlink(link_id which) const noexcept {
     delete static_cast<detail::fiber_link*>(found);
 }
 
-bool any_fiber::join(deadline until) const { return wait_for_end(until, false); }
-
-bool any_fiber::wait_for_end(deadline until, bool first) const {
+bool any_fiber::join(deadline until) const {
     std::unique_lock held{task_->lock};
     if (task_->over) return true;
     if (task_ == this_thread.current) throw std::logic_error("join: " + name() + " would wait for itself");
-    waiter one;
-    one.first = first;
-    return task_->waiting.wait(one, held, until, "the end of fiber", std::int64_t(task_->id));
+    return task_->waiting.wait(held, until, "the end of fiber", std::int64_t(task_->id));
 }
 
 void any_fiber::join_for_result(deadline until) const {
@@ -271,41 +231,108 @@ void any_fiber::join_for_result(deadline until) const {
     if (!task_->returned) throw fiber_exit{};
 }
 
-void any_fiber::send(std::exception_ptr error) const {
-    if (!error) error = std::make_exception_ptr(fiber_exit{});
-    if (task_->on_this_thread()) return task_->kill_here(std::move(error));
+namespace {
+
+// Fibers of this thread that are to be killed, one after the other, when those that were ready before have run. Who
+// kills them goes on when each has ended or waits again, before anyone else.
+class killing final : callback {
+public:
+    // Takes over those that have not ended by now.
+    killing(std::vector<any_fiber>& all, std::exception_ptr const& error) : callback(&run_all) {
+        for (any_fiber const& each : all) {
+            detail::task& target = each.control_block();
+            if (target.end_unbegun(error)) continue;
+            context& waits = waiting_for(target);
+            auto& thrown = *new thrown_from_outside(error);
+            // One that waits is not to be given anything any more; the others get it where they wait by then.
+            bool const interrupted = waits.state == run_state::parked && interrupt_in_place(waits, thrown);
+            targets_.push_back({each, thrown, interrupted ? &waits : nullptr});
+        }
+    }
+    bool empty() const noexcept { return targets_.empty(); }
+
+    /// **Parks** until each has been thrown into, if `killer` wants to know. Frees itself afterwards.
+    void run(bool block) {
+        this_scheduler.owner->run_callback(*this);
+        if (!block) return;
+        context& self = fiber_that_waits();
+        waiter one{self};
+        killer_ = &one;
+        park(self, "those that it kills");
+        if (one.granted) return;
+        killer_ = nullptr;
+        throw_interruption(self);
+    }
+
+private:
+    struct target {
+        any_fiber of;
+        thrown_from_outside& thrown;
+        context* interrupted; // and has not run since; null if it was not waiting
+    };
+
+    static void run_all(callback& due) noexcept {
+        std::unique_ptr<killing> const self{static_cast<killing*>(&due)};
+        hub& here = *this_scheduler.owner;
+        for (target& each : self->targets_) {
+            context* next = each.interrupted;
+            if (!next && each.of.ready()) {
+                each.thrown.take();
+            } else if (!next) {
+                context& waits = waiting_for(each.of.control_block());
+                if (interrupt_in_place(waits, each.thrown)) next = &waits;
+            }
+            if (next) here.resume(*next);
+        }
+        if (!self->killer_ || !wake_in_place(*self->killer_)) return;
+        self->killer_->granted = true;
+        here.resume(*self->killer_->who);
+    }
+
+    std::vector<target> targets_;
+    waiter* killer_ = nullptr; // on its stack
+};
+
+// Kills fibers of this thread.
+void kill_here(std::vector<any_fiber> all, std::exception_ptr const& error, bool block) {
+    auto order = std::make_unique<killing>(all, error);
+    if (!order->empty()) order.release()->run(block);
+}
+
+// Sends the order to the thread that they belong to. One whose thread has ended has ended with it.
+void kill_elsewhere(any_fiber const& target, std::exception_ptr const& error) {
     struct order final : posted {
         any_fiber to;
         std::exception_ptr error;
         order(any_fiber const& target, std::exception_ptr what)
             : posted([](posted& due) noexcept {
                   std::unique_ptr<order> const self{static_cast<order*>(&due)};
-                  self->to.task_->kill_here(std::move(self->error));
+                  kill_here({self->to}, self->error, false);
               }),
               to(target), error(std::move(what)) {}
     };
-    auto sent = std::make_unique<order>(*this, std::move(error));
-    if (post_to_thread(task_->thread, *sent)) sent.release(); // else its thread has ended, and it with that
+    auto sent = std::make_unique<order>(target, error);
+    if (post_to_thread(target.control_block().thread, *sent)) sent.release();
 }
 
-bool any_fiber::kill(kill_options options) const {
-    if (ready()) return true;
-    send(std::move(options.error));
-    if (task_ == this_thread.current) {
-        if (options.block) interruption_point();
-        return false;
-    }
-    return options.block ? wait_for_end(options.until, true) : ready();
-}
+} // namespace
+
+bool any_fiber::kill(kill_options options) const { return killall({*this}, std::move(options)); }
 
 bool killall(std::vector<any_fiber> all, kill_options options) {
+    std::exception_ptr const error = options.error ? options.error : std::make_exception_ptr(fiber_exit{});
+    std::vector<any_fiber> here;
     for (any_fiber const& each : all)
-        if (!each.ready()) each.send(options.error);
+        if (each.ready())
+            continue;
+        else if (each.control_block().on_this_thread())
+            here.push_back(each);
+        else
+            kill_elsewhere(each, error);
+    kill_here(std::move(here), error, options.block);
     bool ended = true;
     for (any_fiber const& each : all)
-        ended &=
-            options.block && each.task_ != this_thread.current ? each.wait_for_end(options.until, true) : each.ready();
-    if (options.block) interruption_point(); // it was among them
+        ended &= options.block && !each.is_current() ? each.join(options.until) : each.ready();
     return ended;
 }
 

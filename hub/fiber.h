@@ -44,9 +44,6 @@ struct kill_options {
     deadline until{};           ///< … but not longer
 };
 
-/// A callback that was linked to something, for unlink(). One that was made by default is none.
-enum class link_id : std::uint64_t {};
-
 namespace detail {
 
 struct start_timer;
@@ -76,8 +73,8 @@ struct COIR_API task : context, source {
     void start_later(deadline when);
     /// The hub that its thread ends with ends it: as kill, without waiting.
     void end_with_thread();
-    /// Throws `error` where it waits, or ends it if it has not begun. For its own thread.
-    void kill_here(std::exception_ptr error_to_throw);
+    /// Ends it with `why` if it has not begun; whether it is over now. For its own thread.
+    bool end_unbegun(std::exception_ptr const& why) noexcept;
 
 private:
     friend struct notifier;
@@ -212,10 +209,10 @@ public:
     bool join(deadline until = {}) const;
 
     /// **Parks** unless told not to block. Throws `options.error`, or fiber_exit, where the fiber waits, whatever it
-    /// waits for; one that has not begun never runs. Returns when the fiber has ended, true, or `options.until` has
-    /// passed: it may catch the exception and go on. A fiber that is ready to run gets it where it waits when its turn
-    /// has come; hooked calls of C code under the shim fail with ECANCELED. Throws what interrupts the caller; in a
-    /// fiber that kills itself, the error. Any thread.
+    /// waits for, when those that are ready to run have run; one that has not begun never runs. Returns when the fiber
+    /// has ended, true, or `options.until` has passed: it may catch the exception and go on. One that does not wait
+    /// gets it where it waits by then, or next; hooked calls of C code under the shim fail with ECANCELED. Throws what
+    /// interrupts the caller; in a fiber that kills itself, the error. Any thread.
     bool kill(kill_options options = {}) const;
 
     /// It has ended, by returning or by an exception, or been killed before it began. Any thread.
@@ -246,17 +243,19 @@ public:
     void set_name(std::string name) const { task_->given_name = std::make_unique<std::string>(std::move(name)); }
     std::uint64_t id() const noexcept { return task_->id; }
 
+    /// It is the one that runs.
+    bool is_current() const noexcept { return task_ == this_thread.current; }
+
     explicit operator bool() const noexcept { return task_ != nullptr; }
     bool operator==(any_fiber const& other) const noexcept = default;
 
+    // For the rest of hub/.
+    detail::task& control_block() const noexcept { return *task_; }
+
 protected:
-    friend class waitable;
-    friend COIR_API bool killall(std::vector<any_fiber> all, kill_options options);
     explicit any_fiber(detail::task& adopted) noexcept : task_(&adopted) {} // takes over a reference
 
     void join_for_result(deadline until) const;
-    bool wait_for_end(deadline until, bool first) const;
-    void send(std::exception_ptr error) const; // null: fiber_exit
 
     detail::task* task_ = nullptr;
 };

@@ -145,14 +145,11 @@ void hub::run_due_callbacks() noexcept {
     }
 }
 
-void hub::resume(context& who, wake_reason why) {
-    if (who.state == run_state::parked) {
-        ++who.epoch;
-        who.reason = why;
-        who.become(run_state::ready);
-    }
+void hub::resume(context& ready) {
+    int const left = std::exchange(this_scheduler.budget, 0); // it hands back to the loop, not to the next
     become(run_state::suspended);
-    switch_context(*this, who);
+    switch_context(*this, ready);
+    this_scheduler.budget = left;
 }
 
 // Fibers that were ready at the last look at the descriptors run before the next one. What a look finds queues behind
@@ -197,7 +194,7 @@ void hub::adapt_budget(std::int64_t spent) noexcept {
 }
 
 bool hub::stuck() const noexcept {
-    return timers_.size() == std::size_t(trim_.set()) && loop_->waiting() == 0 && expected_posts_ == 0;
+    return timers_.size() == finishing_timers_ + trim_.set() && loop_->waiting() == 0 && expected_posts_ == 0;
 }
 
 // Nothing is left here that could wake anyone. True if another thread may: then it is looked again before long, because
@@ -222,12 +219,7 @@ bool hub::settle() {
 
 void hub::break_deadlock(std::string const& lines) {
     auto error = std::make_exception_ptr(would_block_forever("this would block forever:\n" + lines));
-    if (context& waits = waiting_for(thread_); waits.state == run_state::parked) {
-        interrupt(waits, *new thrown_from_outside(std::move(error)));
-    } else { // it switched to a greenlet by hand, and that one parked: the error is thrown out of its switch
-        thread_.pending = std::move(error);
-        resume(thread_, wake_reason::cancelled);
-    }
+    interrupt(waiting_for(thread_), *new thrown_from_outside(std::move(error)));
 }
 
 bool hub::join(deadline until) {
@@ -236,8 +228,9 @@ bool hub::join(deadline until) {
         explicit finishing(std::size_t& of) noexcept : count(of) { ++count; }
         ~finishing() { --count; }
     };
-    std::optional<finishing> one_less;
+    std::optional<finishing> one_less, no_reason_to_stay;
     if (&fiber_that_waits() != &thread_) one_less.emplace(finishing_);
+    if (!until.is_never()) no_reason_to_stay.emplace(finishing_timers_);
     thread_lock unused; // one thread only
     std::unique_lock held{unused};
     return finishers_.wait(held, until, "the end of all others");

@@ -111,6 +111,19 @@ public:
     /// Queues `what` behind the fibers that are ready now. gevent: loop.run_callback.
     void run_callback(callback& what);
 
+    /// Takes back the first callback of which `is_it` says so and that has not been run; null if there is none.
+    template <class Predicate>
+    callback* take_back(Predicate is_it) noexcept {
+        for (callback** link = &first_callback_; *link; link = &(*link)->next) {
+            if (!is_it(**link)) continue;
+            callback& found = **link;
+            *link = found.next;
+            if (last_callback_ == &found.next) last_callback_ = link;
+            return &found;
+        }
+        return nullptr;
+    }
+
     /// **Parks.** Until the other fibers of the thread have ended, or none of them can ever go on: true. False when
     /// `until` has passed first. Throws what interrupts the caller. gevent: hub.join, wait().
     bool join(deadline until = {});
@@ -130,8 +143,8 @@ public:
     bool has_mail() const noexcept { return mailbox_.load() || woken_.load(); }
     /// Another thread wakes `who`, and gives it a reference for the way.
     void wake_from_elsewhere(context& who) noexcept;
-    /// In a callback: lets `who`, which is parked or handed over as ready, go on at once.
-    void resume(context& who, wake_reason why);
+    /// In a callback: lets `ready`, which is not in the ready queue, go on at once, until it waits or has ended.
+    void resume(context& ready);
     /// **Parks.** See coir::idle.
     void idle();
     void enlist(context& born) noexcept;
@@ -174,7 +187,8 @@ private:
     callback** last_callback_ = &first_callback_;
     wait_queue idlers_;                     // until nobody is ready
     wait_queue finishers_;                  // until nothing is left to do …
-    std::size_t finishing_ = 0;             // … and how many of those were spawned
+    std::size_t finishing_ = 0;             // … how many of those were spawned …
+    std::size_t finishing_timers_ = 0;      // … and how many have a deadline, which is nothing to do
     std::int64_t patience_ = 0;             // ns until it is looked again whether another thread can help
     std::atomic<posted*> mailbox_{nullptr}; // newest first
     std::atomic<context*> woken_{nullptr};  // by other threads; newest first

@@ -28,9 +28,24 @@ void queue_interruption(context& target, interruption& why) noexcept {
     why.of = &target;
 }
 
+bool interrupt_in_place(context& target, interruption& why) noexcept {
+    switch (target.state.load(std::memory_order_relaxed)) {
+    case run_state::parked:
+        queue_interruption(target, why);
+        ++target.epoch;
+        target.reason = wake_reason::cancelled;
+        target.become(run_state::ready);
+        return true;
+    case run_state::suspended:
+        target.pending = why.take();
+        target.become(run_state::ready);
+        return true;
+    default: queue_interruption(target, why); return false;
+    }
+}
+
 void interrupt(context& target, interruption& why) {
-    queue_interruption(target, why);
-    if (target.state == run_state::parked) make_ready(target, wake_reason::cancelled);
+    if (interrupt_in_place(target, why)) this_scheduler.ready.push(target);
 }
 
 void withdraw(interruption& why) noexcept {

@@ -37,8 +37,11 @@ context& waiting_for(context& target) noexcept;
 
 /// Queues `why` at `target`.
 void queue_interruption(context& target, interruption& why) noexcept;
-/// The same, and wakes it if it is parked.
+/// The same, and sees to it that `target` throws it: if it is parked, or was switched away from by hand, it becomes
+/// ready to run, behind the others.
 void interrupt(context& target, interruption& why);
+/// The same, but leaves it to the caller to let it run: true if it is ready for that now.
+bool interrupt_in_place(context& target, interruption& why) noexcept;
 
 /// Takes `why` out of the list it is in.
 COIR_API void withdraw(interruption& why) noexcept;

@@ -1,7 +1,7 @@
-// Queues: first in first out, last in first out, by priority, with a count of unfinished work, and the channel, which
-// keeps nothing and hands over from fiber to fiber. gevent.queue's, with shutdown as Python 3.13 has it.
+// Queues: first in first out, last in first out, by priority, and with a count of unfinished work. gevent.queue's, with
+// shutdown as Python 3.13 has it. The channel, which keeps nothing, is in hub/channel.h.
 //
-// Who waits to get or to put is served in the order of coming, and an item that was handed over to a fiber is that
+// Who waits to get or to put is served in the order of coming, and an item that was promised to a fiber is that
 // fiber's: a kill or timeout that comes in the same moment waits for the fiber's next wait, so nothing is lost. A queue
 // must outlive those who wait. Any thread; T is moved from thread to thread then.
 #pragma once
@@ -107,7 +107,8 @@ private:
     later later_;
 };
 
-// What does not depend on the type of the items.
+// What does not depend on the type of the items: who waits, and what was promised to whom. Who is granted an item, or
+// room for one, takes or puts it when it runs; until then it is reserved for it.
 class COIR_API queue_base {
 public:
     queue_base(queue_base const&) = delete;
@@ -118,29 +119,75 @@ public:
     void shutdown() noexcept;
     bool is_shut_down() const noexcept;
 
-    /// Fibers that wait to put, less those that wait to get.
-    std::ptrdiff_t balance() const noexcept;
+    /// 0: any number.
+    std::size_t maxsize() const noexcept { return limit_ == unlimited ? 0 : limit_; }
 
 protected:
-    queue_base() = default;
+    static constexpr std::size_t unlimited = std::numeric_limits<std::size_t>::max();
+
+    explicit queue_base(std::size_t maxsize) noexcept : limit_(maxsize ? maxsize : unlimited) {}
     ~queue_base() = default;
 
-    // Waits in one of the queues, already looked at under the lock.
-    bool wait_to_get(waiter& one, std::unique_lock<thread_lock>& held, deadline until);
-    bool wait_to_put(waiter& one, std::unique_lock<thread_lock>& held, deadline until);
-    // The next that waits to put and can still be granted, now granted; null if there is none. Not one of `group`.
-    waiter* next_putter(waiter_group const* group) noexcept;
-    // Somebody waits to get and, as far as can be seen, still can be granted. Not one of `group`.
-    bool somebody_gets(waiter_group const* group) noexcept;
-    // After an item was handed to a fiber of this thread: lets that run first.
-    static void step_back() noexcept;
-    static bool grant_to(waiter& one) noexcept;
-    [[noreturn]] static void throw_shut_down();
+    // The following are called, and return, with the lock held. `size` is the number of items.
+
+    bool has_item(std::size_t size) const noexcept { return size > promised_items_; }
+    bool has_room(std::size_t size) const noexcept { return size + promised_room_ < limit_; }
+
+    // **Parks** until an item, or room, has been promised, and takes back the promise: false if `until` has passed
+    // first. Throws queue_shut_down if it never will be.
+    bool wait_for_item(std::unique_lock<thread_lock>& held, deadline until, bool peek);
+    bool wait_for_room(std::unique_lock<thread_lock>& held, deadline until);
+    // An item came in, or went: promises it, or its room, to who waits longest.
+    void item_came(std::size_t size) noexcept;
+    void item_went(std::size_t size) noexcept;
+    void items_were_dropped(std::size_t count) noexcept;
+
+    // The same for select(): promises to `one` at once, or queues it.
+    void queue_for_item(waiter& one, std::size_t size);
+    void queue_for_room(waiter& one, std::size_t size);
+    // Takes `one` out of its queue: whether something was promised to it. Takes the lock itself.
+    bool leave_case(waiter& one) noexcept;
+    // Take back a promise. Throw queue_shut_down if it was not made, or is not kept.
+    void redeem_item(bool was_promised);
+    void redeem_room(bool was_promised);
 
     thread_lock mutable lock_;
-    wait_queue getters_; // there is nothing that they could get
-    wait_queue putters_; // there is no room for what they bring
+    std::size_t const limit_;
+    std::size_t unfinished_ = 0; // items that came in and are not done, for joinable_queue …
+    wait_queue all_done_;        // … and who waits until there are none
     bool shut_down_ = false;
+
+private:
+    bool wait(wait_queue& queue, waiter& one, std::unique_lock<thread_lock>& held, deadline until, char const* what);
+
+    wait_queue getters_;
+    wait_queue putters_;
+    std::size_t promised_items_ = 0;
+    std::size_t promised_room_ = 0;
+};
+
+// Iterates over what get() of a queue or channel returns, until that throws queue_shut_down. Each step parks.
+template <class Queue>
+class queue_iterator {
+public:
+    using value_type = typename Queue::value_type;
+    using difference_type = std::ptrdiff_t;
+
+    explicit queue_iterator(Queue& of) : of_(&of) { ++*this; }
+    value_type& operator*() const noexcept { return *item_; }
+    queue_iterator& operator++() {
+        item_.reset();
+        try {
+            item_.emplace(of_->get());
+        } catch (queue_shut_down const&) {}
+        return *this;
+    }
+    void operator++(int) { ++*this; }
+    bool operator==(std::default_sentinel_t) const noexcept { return !item_; }
+
+private:
+    Queue* of_;
+    std::optional<value_type> mutable item_;
 };
 
 } // namespace detail
@@ -152,270 +199,148 @@ public:
     using value_type = T;
 
     /// Takes `maxsize` items; 0: any number.
-    explicit basic_queue(std::size_t maxsize = 0, Items items = {})
-        : items_(std::move(items)), limit_(maxsize ? maxsize : unlimited) {}
+    explicit basic_queue(std::size_t maxsize = 0, Items items = {}) : queue_base(maxsize), items_(std::move(items)) {}
 
     /// **Parks** while the queue is full: until there is room, true, or `until` has passed, false; `item` is as it was
     /// then. Throws queue_shut_down, what interrupts the caller, and would_block_forever.
-    bool put(T&& item, deadline until = {}) { return put_item(item, until); }
-    bool put(T const& item, deadline until = {}) {
-        T copy(item);
-        return put_item(copy, until);
+    bool put(T&& item, deadline until = {}) {
+        std::unique_lock held{lock_};
+        if (shut_down_) throw queue_shut_down();
+        if (!has_room(items_.size()) && !wait_for_room(held, until)) return false;
+        push(std::move(item));
+        return true;
     }
+    bool put(T const& item, deadline until = {}) { return put(T(item), until); }
     /// Puts it if that is possible at once. `item` is as it was otherwise. Throws queue_shut_down.
-    bool try_put(T&& item) { return try_put_item(item); }
-    bool try_put(T const& item) {
-        T copy(item);
-        return try_put_item(copy);
+    bool try_put(T&& item) {
+        std::lock_guard held{lock_};
+        if (shut_down_) throw queue_shut_down();
+        if (!has_room(items_.size())) return false;
+        push(std::move(item));
+        return true;
     }
+    bool try_put(T const& item) { return try_put(T(item)); }
 
     /// **Parks** while the queue is empty. Throws queue_shut_down, what interrupts the caller, and would_block_forever.
-    T get() { return *take(deadline{}, false); }
+    T get() { return *get(deadline{}); }
     /// The same until `until`: nothing if that has passed.
-    std::optional<T> get(deadline until) { return take(until, false); }
+    std::optional<T> get(deadline until) {
+        std::unique_lock held{lock_};
+        if (!has_item(items_.size()) && !wait_for_item(held, until, false)) return std::nullopt;
+        return pop();
+    }
     /// What get() would return, if it can at once. Throws queue_shut_down.
-    std::optional<T> try_get() { return try_take(false); }
+    std::optional<T> try_get() {
+        std::lock_guard held{lock_};
+        if (has_item(items_.size())) return pop();
+        if (shut_down_) throw queue_shut_down();
+        return std::nullopt;
+    }
 
     /// As get(), with a copy of the item, which stays.
-    T peek() requires std::copy_constructible<T> { return *take(deadline{}, true); }
-    std::optional<T> peek(deadline until) requires std::copy_constructible<T> { return take(until, true); }
-    std::optional<T> try_peek() requires std::copy_constructible<T> { return try_take(true); }
+    T peek() requires std::copy_constructible<T> { return *peek(deadline{}); }
+    std::optional<T> peek(deadline until) requires std::copy_constructible<T> {
+        std::unique_lock held{lock_};
+        if (!has_item(items_.size())) do
+                if (!wait_for_item(held, until, true)) return std::nullopt;
+            while (items_.empty()); // another thread was quicker
+        return items_.front();
+    }
+    std::optional<T> try_peek() requires std::copy_constructible<T> {
+        std::lock_guard held{lock_};
+        if (has_item(items_.size())) return items_.front();
+        if (shut_down_) throw queue_shut_down();
+        return std::nullopt;
+    }
 
     std::size_t size() const noexcept {
         std::lock_guard held{lock_};
         return items_.size();
     }
     bool empty() const noexcept { return size() == 0; }
-    bool full() const noexcept {
-        std::lock_guard held{lock_};
-        return items_.size() >= limit_;
-    }
-    /// 0: any number.
-    std::size_t maxsize() const noexcept {
-        std::lock_guard held{lock_};
-        return limit_ == unlimited ? 0 : limit_;
-    }
+    bool full() const noexcept { return size() >= limit_; }
 
     /// Shuts down, and drops what is in it.
     void shutdown_now() noexcept {
         std::unique_lock held{lock_};
         Items const dropped(std::move(items_)); // destroyed without the lock
         items_.clear();
+        items_were_dropped(dropped.size());
         held.unlock();
         shutdown();
     }
 
     /// For select(): an item was got, and moved to `to`.
     auto on_get(T& to) noexcept { return get_case(*this, to); }
-    /// For select(): `item` was put. A copy or what was moved here stays in the case until then.
+    /// For select(): `item` was put. It stays in the case until then.
     auto on_put(T item) { return put_case(*this, std::move(item)); }
 
     /// Gets until the queue is shut down and empty; each step **Parks.**
-    class iterator {
-    public:
-        using value_type = T;
-        using difference_type = std::ptrdiff_t;
-        explicit iterator(basic_queue& of) : of_(&of), item_(of.next()) {}
-        T& operator*() const noexcept { return *item_; }
-        iterator& operator++() {
-            item_ = of_->next();
-            return *this;
-        }
-        void operator++(int) { ++*this; }
-        bool operator==(std::default_sentinel_t) const noexcept { return !item_; }
-
-    private:
-        basic_queue* of_;
-        std::optional<T> mutable item_;
-    };
-    iterator begin() { return iterator(*this); }
+    auto begin() { return detail::queue_iterator<basic_queue>(*this); }
     std::default_sentinel_t end() const noexcept { return {}; }
 
-protected:
-    static constexpr std::size_t unlimited = std::numeric_limits<std::size_t>::max();
-    struct rendezvous {};
-    explicit basic_queue(rendezvous) : limit_(0) {}
-
-    std::size_t unfinished_ = 0; // items that came in, for joinable_queue; under the lock
-
 private:
-    void keep(T&& item) {
+    void push(T&& item) {
         items_.push(std::move(item));
         ++unfinished_;
+        item_came(items_.size());
     }
 
-    // Hands `item` to who waits for one, or keeps it. The caller holds the lock.
-    bool give(T& item, bool& handed_over) {
-        while (!getters_.empty()) {
-            waiter& one = getters_.pop();
-            if (!grant_to(one)) continue;
-            auto& slot = *static_cast<std::optional<T>*>(one.slot);
-            if constexpr (std::is_copy_constructible_v<T>) {
-                if (!one.takes) {
-                    slot.emplace(item);
-                    continue;
-                }
-            }
-            slot.emplace(std::move(item));
-            ++unfinished_;
-            return handed_over = true;
-        }
-        if (items_.size() >= limit_) return false;
-        keep(std::move(item));
-        return true;
-    }
-
-    // An item, from what is kept or from who waits to put. The caller holds the lock.
-    std::optional<T> receive(waiter_group const* group, bool peek) {
-        if (!items_.empty()) {
-            if constexpr (std::is_copy_constructible_v<T>)
-                if (peek) return items_.front();
-            std::optional<T> item(items_.pop());
-            admit();
-            return item;
-        }
-        if (peek || limit_ != 0) return std::nullopt;
-        waiter* const putter = next_putter(group);
-        if (!putter) return std::nullopt;
-        ++unfinished_;
-        return std::move(*static_cast<T*>(std::exchange(putter->slot, nullptr)));
-    }
-
-    // Takes in what fibers wait to put, as far as there is room.
-    void admit() {
-        while (!putters_.empty() && items_.size() < limit_)
-            if (waiter* const putter = next_putter(nullptr))
-                keep(std::move(*static_cast<T*>(std::exchange(putter->slot, nullptr))));
-    }
-
-    bool put_item(T& item, deadline until) {
-        bool handed_over = false;
-        std::unique_lock held{lock_};
-        if (shut_down_) throw_shut_down();
-        if (give(item, handed_over)) {
-            held.unlock();
-            if (limit_ == 0 && handed_over) step_back();
-            return true;
-        }
-        waiter one;
-        one.slot = &item;
-        if (!wait_to_put(one, held, until)) return false;
-        if (one.slot) throw_shut_down();
-        return true;
-    }
-
-    bool try_put_item(T& item) {
-        bool handed_over = false;
-        std::lock_guard held{lock_};
-        if (shut_down_) throw_shut_down();
-        return give(item, handed_over);
-    }
-
-    std::optional<T> take(deadline until, bool peek) {
-        std::unique_lock held{lock_};
-        std::optional<T> item = receive(nullptr, peek);
-        if (item) return item;
-        if (shut_down_) throw_shut_down();
-        waiter one;
-        one.slot = &item;
-        one.takes = !peek;
-        if (wait_to_get(one, held, until) && !item) throw_shut_down();
+    T pop() {
+        T item = items_.pop();
+        item_went(items_.size());
         return item;
-    }
-
-    std::optional<T> try_take(bool peek) {
-        std::lock_guard held{lock_};
-        std::optional<T> item = receive(nullptr, peek);
-        if (!item && shut_down_) throw_shut_down();
-        return item;
-    }
-
-    std::optional<T> next() {
-        try {
-            return get();
-        } catch (queue_shut_down const&) {
-            return std::nullopt;
-        }
     }
 
     class get_case final : public select_case {
     public:
         get_case(basic_queue& of, T& to) noexcept : of_(of), to_(to) {}
-
         bool try_now() override {
-            held_ = of_.try_take(false);
-            if (!held_) return false;
-            to_ = std::move(*held_);
-            return true;
+            std::optional<T> item = of_.try_get();
+            if (item) to_ = std::move(*item);
+            return item.has_value();
         }
         void queue(waiter& one) override {
             std::lock_guard held{of_.lock_};
-            one.slot = &held_;
-            if (!of_.items_.empty()) {
-                if (grant_to(one)) held_ = of_.receive(nullptr, false);
-            } else if (std::optional<T> item = of_.receive(one.group, false)) {
-                if (grant_to(one))
-                    held_ = std::move(item);
-                else
-                    of_.items_.push(std::move(*item)); // another case has won meanwhile: the next that gets has it
-            } else if (of_.shut_down_) {
-                grant_to(one);
-            } else {
-                of_.getters_.push(one);
-            }
+            of_.queue_for_item(one, of_.items_.size());
         }
-        void leave(waiter& one) noexcept override {
-            std::lock_guard held{of_.lock_};
-            if (one.queued()) one.unlink();
-        }
+        void leave(waiter& one) noexcept override { promised_ = of_.leave_case(one); }
         void complete() override {
-            if (!held_) throw_shut_down();
-            to_ = std::move(*held_);
+            std::lock_guard held{of_.lock_};
+            of_.redeem_item(promised_);
+            to_ = of_.pop();
         }
-        char const* what() const noexcept override { return "queue"; }
+        char const* what() const noexcept override { return "an item of a queue"; }
 
     private:
         basic_queue& of_;
         T& to_;
-        std::optional<T> held_;
+        bool promised_ = false;
     };
 
     class put_case final : public select_case {
     public:
         put_case(basic_queue& of, T&& item) : of_(of), item_(std::move(item)) {}
-
-        bool try_now() override { return of_.try_put_item(item_); }
+        bool try_now() override { return of_.try_put(std::move(item_)); }
         void queue(waiter& one) override {
             std::lock_guard held{of_.lock_};
-            one.slot = &item_;
-            if (of_.shut_down_) {
-                grant_to(one);
-            } else if (of_.items_.size() >= of_.limit_ && !of_.somebody_gets(one.group)) {
-                of_.putters_.push(one);
-            } else if (grant_to(one)) {
-                bool handed_over;
-                if (!of_.give(item_, handed_over)) of_.keep(std::move(item_)); // who waited was late: the next has it
-                one.slot = nullptr;
-            }
+            of_.queue_for_room(one, of_.items_.size());
         }
-        void leave(waiter& one) noexcept override {
-            std::lock_guard held{of_.lock_};
-            if (one.queued()) one.unlink();
-            refused_ = one.slot != nullptr;
-        }
+        void leave(waiter& one) noexcept override { promised_ = of_.leave_case(one); }
         void complete() override {
-            if (refused_) throw_shut_down();
+            std::lock_guard held{of_.lock_};
+            of_.redeem_room(promised_);
+            of_.push(std::move(item_));
         }
         char const* what() const noexcept override { return "room in a queue"; }
 
     private:
         basic_queue& of_;
         T item_;
-        bool refused_ = false;
+        bool promised_ = false;
     };
 
     Items items_;
-    std::size_t limit_;
 };
 
 /// First in, first out.
@@ -450,7 +375,7 @@ public:
     void task_done() {
         std::lock_guard held{this->lock_};
         if (this->unfinished_ == 0) throw std::logic_error("task_done: called more often than items were put");
-        if (--this->unfinished_ == 0) all_done_.notify_all();
+        if (--this->unfinished_ == 0) this->all_done_.notify_all();
     }
     /// Items that came in and are not done.
     std::size_t unfinished() const noexcept {
@@ -461,18 +386,8 @@ public:
     /// the caller, and would_block_forever.
     bool join(deadline until = {}) {
         std::unique_lock held{this->lock_};
-        return this->unfinished_ == 0 || all_done_.wait(held, until, "unfinished work in a queue");
+        return this->unfinished_ == 0 || this->all_done_.wait(held, until, "unfinished work in a queue");
     }
-
-private:
-    wait_queue all_done_;
-};
-
-/// Keeps nothing: put() waits for a fiber that gets, and that one goes on first.
-template <class T>
-class channel : public basic_queue<T, detail::fifo_items<T>> {
-public:
-    channel() : basic_queue<T, detail::fifo_items<T>>(typename channel::rendezvous{}) {}
 };
 
 } // namespace coir

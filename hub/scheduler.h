@@ -71,6 +71,16 @@ inline bool wake(waiter const& one, wake_reason why) {
     return true;
 }
 
+/// The same, but leaves it to the caller to let the fiber run.
+inline bool wake_in_place(waiter const& one) noexcept {
+    context& who = *one.who;
+    if (who.epoch != one.epoch || who.state != run_state::parked) return false;
+    ++who.epoch;
+    who.reason = wake_reason::ready;
+    who.become(run_state::ready);
+    return true;
+}
+
 /// The same from another thread: when `home` runs, if the fiber still is in the park of `epoch` then. The caller sees
 /// to it that the fiber is alive.
 COIR_API void wake_elsewhere(context& who, hub& home, std::uint32_t epoch) noexcept;

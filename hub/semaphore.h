@@ -12,7 +12,7 @@
 
 namespace coir {
 
-class COIR_API semaphore : public source {
+class COIR_API semaphore : public linkable<semaphore> {
 public:
     /// It can be acquired `value` times.
     explicit semaphore(std::size_t value = 1) noexcept : value_(value) {}

@@ -21,7 +21,7 @@ namespace coir {
 /// Anything that wait() and iwait() take.
 class COIR_API waitable {
 public:
-    waitable(any_fiber const& fiber) noexcept : waitable(static_cast<source&>(*fiber.task_)) {}
+    waitable(any_fiber const& fiber) noexcept : waitable(static_cast<source&>(fiber.control_block())) {}
     waitable(source& what) noexcept : of_(&what) { of_->retain_source(); }
     waitable(waitable const& other) noexcept : waitable(*other.of_) {}
     waitable& operator=(waitable const& other) noexcept {

@@ -21,7 +21,7 @@ bool wait_queue::wait(waiter& one, std::unique_lock<thread_lock>& held, deadline
     one.who = &self;
     one.home = this_scheduler.owner;
     one.epoch = self.epoch;
-    one.first ? push_front(one) : push(one);
+    push(one);
     held.unlock();
     wake_reason const why = park(self, what, on, until);
     held.lock(); // whoever granted it has let go of it then
@@ -31,14 +31,18 @@ bool wait_queue::wait(waiter& one, std::unique_lock<thread_lock>& held, deadline
 }
 
 void wait_queue::wait_through(std::unique_lock<thread_lock>& held, char const* what) {
-    context& self = fiber_that_waits();
     waiter one;
+    wait_through(one, held, what);
+}
+
+void wait_queue::wait_through(waiter& one, std::unique_lock<thread_lock>& held, char const* what) {
+    context& self = fiber_that_waits();
     one.who = &self;
     one.home = this_scheduler.owner;
+    push(one);
     while (!one.granted) {
         one.epoch = self.epoch;
-        if (!one.queued()) one.first ? push_front(one) : push(one);
-        one.first = true; // it was its turn, if somebody takes it out in vain
+        if (!one.queued()) push_front(one); // it was taken out in vain while it was interrupted
         held.unlock();
         park_through(self, what);
         held.lock();

@@ -38,7 +38,6 @@ struct waiter {
     void* slot = nullptr;          // what it brings, or where what it gets is put
     std::uint32_t epoch = 0;
     bool granted = false; // it was taken out because what it waits for is there
-    bool first = false;   // before all others
     bool takes = true;    // it uses up what it waits for; one that only looks leaves it to the next
 
     waiter() = default;
@@ -117,6 +116,7 @@ public:
     bool wait(waiter& one, std::unique_lock<thread_lock>& held, deadline until, char const* what, std::int64_t on = -1);
     /// The same for a wait that cannot be left: what interrupts it is thrown by the fiber's next one.
     void wait_through(std::unique_lock<thread_lock>& held, char const* what);
+    void wait_through(waiter& one, std::unique_lock<thread_lock>& held, char const* what);
 
 private:
     waiter head_; // of a ring: an empty queue is linked to itself
