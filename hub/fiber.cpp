@@ -1,5 +1,6 @@
 #include "hub/fiber.h"
 
+#include "fiber/backtrace.h"
 #include "fiber/describe.h"
 #include "hub/interruption.h"
 #include "hub/local.h"
@@ -126,12 +127,16 @@ void task::start_later(deadline when) {
 context& task::body() noexcept {
     if (!over) {
         begun = true;
+        stack_trace thrown;
         try {
-            run();
+            watch_throws(
+                thrown, [](void* self) { static_cast<task*>(self)->run(); }, this);
             returned = true;
         } catch (fiber_exit const&) {
         } catch (...) {
             error = std::current_exception();
+            thrown_at.reset(new (std::nothrow)
+                                stack_trace(thrown)); // it is missing in the report if there is no memory
         }
         drop_locals(*this);
         while (interruptions) drop_interruption(*this);
@@ -180,7 +185,7 @@ void task::end_with_thread() {
 }
 
 void task::unreferenced() noexcept {
-    if (error && !error_seen) report_unhandled({name(), error, {}});
+    if (error && !error_seen) report_unhandled({name(), error, thrown_at ? describe(*thrown_at) : ""});
     destroy();
 }
 

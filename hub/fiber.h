@@ -31,6 +31,8 @@
 
 namespace coir {
 
+struct stack_trace;
+
 /// What spawn() can be told beside the function.
 struct spawn_options {
     std::string name{};         ///< for reports; empty: "fiber-7"
@@ -52,14 +54,15 @@ struct notifier;
 // The control block of a fiber. It has a reference for the handle that spawn returns, and from its start one for
 // itself, until it has ended and nobody runs on its stack any more.
 struct COIR_API task : context, source {
-    std::atomic<bool> over{false};       // it has its outcome: nothing of the following changes any more
-    std::atomic<bool> error_seen{false}; // someone asked: then it is theirs to report
-    bool started = false;                // it was given to the hub, at once or for later
-    bool begun = false;                  // its function was called
-    bool returned = false;               // it has a result; one that is over without it or an error had fiber_exit
-    std::exception_ptr error;            // what it ended with
-    std::unique_ptr<start_timer> later;  // until it is started by time
-    std::unique_ptr<notifier> links;     // once it was linked
+    std::atomic<bool> over{false};          // it has its outcome: nothing of the following changes any more
+    std::atomic<bool> error_seen{false};    // someone asked: then it is theirs to report
+    bool started = false;                   // it was given to the hub, at once or for later
+    bool begun = false;                     // its function was called
+    bool returned = false;                  // it has a result; one that is over without it or an error had fiber_exit
+    std::exception_ptr error;               // what it ended with …
+    std::unique_ptr<stack_trace> thrown_at; // … and where that was thrown
+    std::unique_ptr<start_timer> later;     // until it is started by time
+    std::unique_ptr<notifier> links;        // once it was linked
 
     explicit task(stack where);
     ~task() override;
