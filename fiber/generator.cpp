@@ -84,7 +84,7 @@ void* generator_context::yield(void const* object) {
     } const until_resumed{*this};
     yielded = object;
     switch_by_hand(self, *consumer, {}, nullptr);
-    return std::exchange(sent, nullptr);
+    return sent;
 }
 
 void generator_context::failed() noexcept {

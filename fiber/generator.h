@@ -30,7 +30,7 @@ namespace detail {
 struct COIR_API generator_context : greenlet_context {
     context* consumer = nullptr;   // who waits for the body in resume(); null while the body is switched away
     void const* yielded = nullptr; // what the body holds out, on its stack; null while it runs and when it has ended
-    void* sent = nullptr;          // what the consumer holds out, on its stack, until the body has taken it
+    void* sent = nullptr;          // what the consumer holds out, on its stack
     std::exception_ptr escaped;    // what the body ended with, until resume() throws it
     bool deserted = false;         // nobody can resume it any more: it is to end at its next yield
 

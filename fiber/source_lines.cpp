@@ -213,7 +213,7 @@ private:
             if (dw_.dwarf_attr(&definition, link, &attribute) && dw_.dwarf_formref_die(&attribute, &origin))
                 definition = origin;
         std::string name;
-        auto const prepend = [&](std::string part) { name = part + (name.empty() ? "" : "::") + name; };
+        auto const prepend = [&](std::string const& part) { name = part + (name.empty() ? "" : "::") + name; };
         for (Dwarf_Die& around : scopes(dw_, &definition)) {
             char const* const own = dw_.dwarf_diename(&around);
             switch (dw_.dwarf_tag(&around)) {

@@ -804,12 +804,14 @@ TEST(generator, an_error_that_nobody_waits_for_is_reported) {
 
 TEST(generator, a_body_that_is_switched_to_by_hand_is_told) {
     greenlet body;
-    generator<int> g{[&](auto& out) {
+    generator<int, int> g{[&](auto& out) {
         body = greenlet::current();
-        out.yield(1);
-        out.yield(2);
+        EXPECT_EQ(out.yield(1), 7);
+        EXPECT_EQ(out.yield(2), std::nullopt) << "what was sent before has gone";
+        out.yield(3);
     }};
     EXPECT_EQ(g.next(), 1);
+    EXPECT_EQ(g.send(7), 2);
     body.switch_to();
     EXPECT_TRUE(contains(what_of([&] { g.next(); }), "switched to by hand"));
     EXPECT_EQ(g.next(), std::nullopt);
