@@ -8,6 +8,8 @@
 #include <cxxabi.h>
 #include <dlfcn.h>
 #include <exception>
+#include <memory>
+#include <new>
 #include <span>
 #include <unwind.h>
 
@@ -39,7 +41,7 @@ coir_call_watched:
 )");
 
 extern "C" [[gnu::visibility("hidden")]] void coir_call_watched(void (*call)(void*), void* argument,
-                                                                coir::stack_trace* into);
+                                                                std::unique_ptr<coir::stack_trace>* into);
 
 namespace coir {
 namespace {
@@ -78,14 +80,15 @@ struct throwing_functions {
 };
 
 _Unwind_Reason_Code note_frame(_Unwind_Context* frame, void* noted) {
-    auto& into = *static_cast<stack_trace*>(noted);
+    auto* const slot = static_cast<std::unique_ptr<stack_trace>*>(noted);
+    stack_trace& into = **slot;
     std::uintptr_t const function = _Unwind_GetRegionStart(frame);
     if (throwing_functions::known().contain(function)) {
         into.count = 0;
         into.complete = true;
         return _URC_NO_REASON;
     }
-    if (function == address(coir_call_watched) && _Unwind_GetGR(frame, rbx) == address(&into)) return _URC_NORMAL_STOP;
+    if (function == address(coir_call_watched) && _Unwind_GetGR(frame, rbx) == address(slot)) return _URC_NORMAL_STOP;
     if (into.count == into.frames.size()) {
         into.complete = false;
         return _URC_NORMAL_STOP;
@@ -104,22 +107,31 @@ _Unwind_Reason_Code note_frame(_Unwind_Context* frame, void* noted) {
 extern "C" [[gnu::visibility("hidden"), gnu::used]] _Unwind_Reason_Code
 coir_note_throw(int, _Unwind_Action actions, _Unwind_Exception_Class, _Unwind_Exception*, _Unwind_Context* frame) {
     if (actions & _UA_SEARCH_PHASE) {
-        auto& into = *reinterpret_cast<coir::stack_trace*>(_Unwind_GetGR(frame, coir::rbx));
-        into.count = 0;
-        into.complete = true;
-        _Unwind_Backtrace(coir::note_frame, &into);
+        auto& into = *reinterpret_cast<std::unique_ptr<coir::stack_trace>*>(_Unwind_GetGR(frame, coir::rbx));
+        into.reset(new (std::nothrow) coir::stack_trace);
+        if (into) _Unwind_Backtrace(coir::note_frame, &into);
     }
     return _URC_CONTINUE_UNWIND;
 }
 #else
-static void coir_call_watched(void (*call)(void*), void* argument, coir::stack_trace*) { call(argument); }
+static void coir_call_watched(void (*call)(void*), void* argument, std::unique_ptr<coir::stack_trace>*) {
+    call(argument);
+}
 #endif
 
 namespace coir {
 
 void watch_throws(stack_trace& into, void (*call)(void*), void* argument) {
-    into.count = 0;
-    into.complete = true;
+    struct copying {
+        stack_trace& to;
+        std::unique_ptr<stack_trace> from{};
+        ~copying() { to = from ? *from : stack_trace(); }
+    } at_end{into};
+    watch_throws(at_end.from, call, argument);
+}
+
+void watch_throws(std::unique_ptr<stack_trace>& into, void (*call)(void*), void* argument) {
+    into.reset();
 #if defined(__x86_64__)
     throwing_functions::known();
 #endif

@@ -30,6 +30,9 @@ struct stack_trace {
 /// `call` throws. Any thread, any fiber; nests.
 COIR_API void watch_throws(stack_trace& into, void (*call)(void*), void* argument);
 
+/// The same, but the trace is allocated when something is thrown; none if there is no memory for it.
+COIR_API void watch_throws(std::unique_ptr<stack_trace>& into, void (*call)(void*), void* argument);
+
 /// The same for any callable without arguments.
 template <class F>
 void watch_throws(stack_trace& into, F&& function) {

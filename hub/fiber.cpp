@@ -127,16 +127,14 @@ void task::start_later(deadline when) {
 context& task::body() noexcept {
     if (!over) {
         begun = true;
-        stack_trace thrown;
         try {
             watch_throws(
-                thrown, [](void* self) { static_cast<task*>(self)->run(); }, this);
+                thrown_at, [](void* self) { static_cast<task*>(self)->run(); }, this);
             returned = true;
         } catch (fiber_exit const&) {
+            thrown_at.reset();
         } catch (...) {
             error = std::current_exception();
-            thrown_at.reset(new (std::nothrow)
-                                stack_trace(thrown)); // it is missing in the report if there is no memory
         }
         drop_locals(*this);
         while (interruptions) drop_interruption(*this);

@@ -29,9 +29,25 @@ protected:
     ~waiter_group() = default;
 };
 
-struct waiter {
-    waiter* next = nullptr; // in the queue's ring; null while in none
-    waiter* previous = nullptr;
+// A place in a queue's ring; null while in none.
+struct queue_place {
+    queue_place* next = nullptr;
+    queue_place* previous = nullptr;
+
+    queue_place() = default;
+    queue_place(queue_place const&) = delete;
+    queue_place& operator=(queue_place const&) = delete;
+
+    bool queued() const noexcept { return next != nullptr; }
+
+    void unlink() noexcept {
+        next->previous = previous;
+        previous->next = next;
+        next = previous = nullptr;
+    }
+};
+
+struct waiter : queue_place {
     context* who = nullptr;
     hub* home = nullptr;           // the fiber's hub
     waiter_group* group = nullptr; // null for a wait for one thing
@@ -42,16 +58,6 @@ struct waiter {
 
     waiter() = default;
     explicit waiter(context& waiting) noexcept : who(&waiting), epoch(waiting.epoch) {}
-    waiter(waiter const&) = delete;
-    waiter& operator=(waiter const&) = delete;
-
-    bool queued() const noexcept { return next != nullptr; }
-
-    void unlink() noexcept {
-        next->previous = previous;
-        previous->next = next;
-        next = previous = nullptr;
-    }
 };
 
 /// First in, first out; leaving from the middle is O(1). Belongs to the thing that is waited for, whose lock it is
@@ -64,7 +70,6 @@ public:
     }
 
     bool empty() const noexcept { return head_.next == &head_; }
-    waiter& front() noexcept { return *head_.next; }
 
     void push(waiter& last) noexcept {
         last.next = &head_;
@@ -81,7 +86,7 @@ public:
     }
 
     waiter& pop() noexcept {
-        waiter& first = *head_.next;
+        waiter& first = static_cast<waiter&>(*head_.next);
         first.unlink();
         return first;
     }
@@ -89,15 +94,15 @@ public:
     /// Counts them.
     std::size_t count() const noexcept {
         std::size_t all = 0;
-        for (waiter const* each = head_.next; each != &head_; each = each->next) ++all;
+        for (queue_place const* each = head_.next; each != &head_; each = each->next) ++all;
         return all;
     }
 
     /// The first of which `is_it` says so; null if there is none.
     template <class Predicate>
     waiter* find(Predicate is_it) noexcept {
-        for (waiter* each = head_.next; each != &head_; each = each->next)
-            if (is_it(*each)) return each;
+        for (queue_place* each = head_.next; each != &head_; each = each->next)
+            if (auto& one = static_cast<waiter&>(*each); is_it(one)) return &one;
         return nullptr;
     }
 
@@ -119,7 +124,7 @@ public:
     void wait_through(waiter& one, std::unique_lock<thread_lock>& held, char const* what);
 
 private:
-    waiter head_; // of a ring: an empty queue is linked to itself
+    queue_place head_; // of a ring: an empty queue is linked to itself
 };
 
 } // namespace coir
