@@ -29,7 +29,7 @@ bool event::is_set() const noexcept {
 bool event::wait(deadline until) {
     std::unique_lock held{lock};
     if (!set_) return waiting.wait(held, until, "event");
-    bool const others_first = woken_on_ == this_thread.number && this_scheduler.ready.popped() < woken_to_;
+    bool const others_first = woken_on_ == this_thread.number && this_scheduler.ready.popped() <= woken_to_;
     held.unlock();
     if (others_first && hub::in_fiber()) step_back();
     return true;

@@ -31,7 +31,7 @@ private:
     // Under the lock.
     bool set_ = false;
     std::uint64_t woken_on_ = 0; // the number of the thread on which set() last woke some …
-    std::uint64_t woken_to_ = 0; // … and where in its ready queue the last of them stands
+    std::uint64_t woken_to_ = 0; // … and the ready queue's pushed() then
 };
 
 } // namespace coir

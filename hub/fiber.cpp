@@ -63,6 +63,8 @@ struct notifier : callback {
 void notifier::notify(callback& due) noexcept {
     auto& self = static_cast<notifier&>(due);
     task& ended = self.of;
+    hub& here = *this_scheduler.owner;
+    context* last = nullptr; // goes on when all this is done with: the program may end then
     std::unique_lock held{ended.lock};
     while (!ended.waiting.empty()) {
         waiter& one = ended.waiting.pop();
@@ -79,8 +81,12 @@ void notifier::notify(callback& due) noexcept {
             if (!wake_in_place(one)) continue;
             one.granted = true;
             context& who = *one.who;
+            if (ended.waiting.empty()) {
+                last = &who;
+                break;
+            }
             held.unlock();
-            this_scheduler.owner->resume(who);
+            here.resume(who);
             held.lock();
         } else {
             grant(one);
@@ -89,6 +95,7 @@ void notifier::notify(callback& due) noexcept {
     self.scheduled = false;
     held.unlock();
     ended.release();
+    if (last) here.resume(*last);
 }
 
 task::task(stack where) : context(where, "fiber") {
@@ -275,7 +282,7 @@ private:
     };
 
     static void run_all(callback& due) noexcept {
-        std::unique_ptr<killing> const self{static_cast<killing*>(&due)};
+        std::unique_ptr<killing> self{static_cast<killing*>(&due)};
         hub& here = *this_scheduler.owner;
         for (target& each : self->targets_) {
             context* next = each.interrupted;
@@ -289,7 +296,9 @@ private:
         }
         if (!self->killer_ || !wake_in_place(*self->killer_)) return;
         self->killer_->granted = true;
-        here.resume(*self->killer_->who);
+        context& killer = *self->killer_->who;
+        self.reset(); // the program may end when the killer goes on
+        here.resume(killer);
     }
 
     std::vector<target> targets_;

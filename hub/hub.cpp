@@ -54,11 +54,11 @@ bool hub::in_fiber() noexcept { return this_scheduler.owner && this_thread.curre
 
 hub::hub(stack where)
     : context(where, "hub"), thread_ending{&close}, registration_(std::in_place, *this),
-      loop_(std::make_unique<loop>(registration_->bit())), trim_([](timer& due) noexcept {
+      loop_(std::make_unique<loop>(registration_->bit())), trim_([](coir::timer& due) noexcept {
           if (trim_stacks()) hub::current().timers_.set(due, steady_now() + trim_interval);
       }),
       thread_(context::current()) {
-    prepare(place_on_top(place, 0));
+    context::prepare(place_on_top(place, 0));
     parent = &thread_;
     thread_.retain();
     static std::once_flag once;
@@ -68,12 +68,16 @@ hub::hub(stack where)
 // Runs when the thread ends. Handles may go on referring to the control block.
 void hub::close(thread_ending& which) noexcept {
     hub& self = static_cast<hub&>(which);
-    if (this_thread.current == &self.thread_) self.end_fibers(); // it is not, if a fiber called pthread_exit
+    if (this_thread.current == &self.thread_) { // it is not, if a fiber called pthread_exit
+        while (self.in_callback_) step_back();  // which let this thread go on
+        self.end_fibers();
+    }
     // Posts that are still expected come from threads that use memory of fibers of this hub.
     while (self.expected_posts_ > 0) {
         self.loop_->run(true, timer_heap::none);
         self.run_posted();
     }
+    self.watchers_.thread_ends();
     self.registration_.reset();                                              // nobody posts from here on …
     while (self.posting_.load(std::memory_order_acquire) > 0) sched_yield(); // … but some are about to leave post()
     self.run_posted();
@@ -141,7 +145,9 @@ void hub::run_due_callbacks() noexcept {
         callback& due = *first_callback_;
         first_callback_ = due.next;
         if (!first_callback_) last_callback_ = &first_callback_;
+        in_callback_ = true;
         due.run(due);
+        in_callback_ = false;
     }
 }
 
@@ -162,6 +168,8 @@ void hub::round() {
     if (has_mail()) run_posted();
     bool const round_over = here.ready.popped() >= looked_at_;
     if (round_over && (here.ready.empty() || timers_.nearest() <= now || now - last_look_ >= look_interval)) {
+        if (!watchers_.preparing.empty()) [[unlikely]]
+            watchers_.run(watchers_.preparing);
         std::int64_t nearest = timers_.nearest();
         bool hopes = false;
         if (here.ready.empty() && idlers_.empty() && stuck()) {
@@ -169,17 +177,21 @@ void hub::round() {
             hopes = true;
             nearest = std::min(nearest, now + patience_);
         }
-        bool const may_wait = here.ready.empty() && idlers_.empty() && nearest > now;
+        bool const may_wait = here.ready.empty() && idlers_.empty() && watchers_.idling.empty() && nearest > now;
         loop_->run(may_wait, nearest);
         if (hopes) stop_hoping(*this);
         run_posted();
+        if (!watchers_.checking.empty()) [[unlikely]]
+            watchers_.run(watchers_.checking);
         looked_at_ = here.ready.pushed();
         last_look_ = now = steady_now();
         timers_.fire_due(now); // after the look: what is ready in time counts, however late the look
-        if (here.ready.empty())
+        if (here.ready.empty()) {
             idlers_.notify_all();
-        else
+            watchers_.run(watchers_.idling);
+        } else {
             patience_ = 0;
+        }
     }
     if (!trim_.set() && !here.ready.empty()) timers_.set(trim_, now + trim_interval);
     last_round_ = now;
@@ -194,7 +206,8 @@ void hub::adapt_budget(std::int64_t spent) noexcept {
 }
 
 bool hub::stuck() const noexcept {
-    return timers_.size() == finishing_timers_ + trim_.set() && loop_->waiting() == 0 && expected_posts_ == 0;
+    std::size_t const timers = timers_.size() - finishing_timers_ - trim_.set();
+    return timers + loop_->waiting() + expected_posts_ + watchers_.keeping == watchers_.entries;
 }
 
 // Nothing is left here that could wake anyone. True if another thread may: then it is looked again before long, because
@@ -236,13 +249,13 @@ bool hub::join(deadline until) {
     return finishers_.wait(held, until, "the end of all others");
 }
 
-void hub::idle() {
+void hub::wait_until_idle() {
     thread_lock unused;
     std::unique_lock held{unused};
     idlers_.wait(held, {}, "a moment when nobody is ready");
 }
 
-void idle() { hub::current().idle(); }
+void idle() { hub::current().wait_until_idle(); }
 
 void hub::post(posted& what) noexcept {
     posting_.fetch_add(1, std::memory_order_relaxed); // once `what` ran, only this keeps the hub
@@ -347,6 +360,7 @@ void hub::after_fork() {
     expected_posts_ = 0;
     loop_.reset(); // its descriptors first: there may be no others left
     loop_ = std::make_unique<loop>(registration_->bit());
+    watchers_.forked();
     if (&thread_ != this_thread.current) ++thread_.epoch;
     for (context* each = first_alive_; each;) {
         context* const next = each->next_alive;

@@ -12,6 +12,7 @@
 #include "hub/registry.h"
 #include "hub/timer.h"
 #include "hub/waiter.h"
+#include "hub/watcher_list.h"
 
 #include <atomic>
 #include <concepts>
@@ -55,6 +56,19 @@ class COIR_API hub final : private context, private thread_ending {
 public:
     static constexpr direction readable = direction::read;
     static constexpr direction writable = direction::write;
+
+    // Watchers: hub/watchers.h.
+    class io;
+    class timer;
+    class periodic;
+    class signal;
+    class child;
+    class async;
+    class stat;
+    class idle;
+    class prepare;
+    class check;
+    class fork;
 
     /// This thread's hub, made now if there is none. Throws std::system_error: no stack, or no descriptors for a loop.
     static hub& current();
@@ -146,7 +160,7 @@ public:
     /// In a callback: lets `ready`, which is not in the ready queue, go on at once, until it waits or has ended.
     void resume(context& ready);
     /// **Parks.** See coir::idle.
-    void idle();
+    void wait_until_idle();
     void enlist(context& born) noexcept;
     void strike(context& ended) noexcept;
     /// From now until unwatch_fd(), `one` waits for its descriptor; false if that is not open.
@@ -157,6 +171,8 @@ public:
     void expect_post() noexcept { ++expected_posts_; }
     void expected_post_came() noexcept { --expected_posts_; }
     bool expects_post() const noexcept { return expected_posts_ > 0; }
+    watcher_list& watchers() noexcept { return watchers_; }
+    loop& event_loop() noexcept { return *loop_; }
 
 private:
     explicit hub(stack where);
@@ -178,11 +194,12 @@ private:
     std::optional<hub_registration> registration_; // until the thread ends
     std::unique_ptr<loop> loop_;
     timer_heap timers_;
-    timer trim_;                  // once a second while stacks lie idle
+    coir::timer trim_;            // once a second while stacks lie idle
     int switches_ = 64;           // that fibers are given between two turns of the loop
     std::int64_t last_round_ = 0; // steady ns
     std::int64_t last_look_ = 0;  // at the descriptors, steady ns
     std::uint64_t looked_at_ = 0; // the ready queue's pushed() then
+    bool in_callback_ = false; // one runs, or has let a fiber go on
     callback* first_callback_ = nullptr;
     callback** last_callback_ = &first_callback_;
     wait_queue idlers_;                     // until nobody is ready
@@ -194,6 +211,7 @@ private:
     std::atomic<context*> woken_{nullptr};  // by other threads; newest first
     std::atomic<int> posting_{0};           // calls of post() under way
     std::size_t expected_posts_ = 0;
+    watcher_list watchers_;
     std::size_t alive_ = 0;
     context* first_alive_ = nullptr;
     context& thread_; // the thread's own fiber

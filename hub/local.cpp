@@ -43,7 +43,7 @@ std::uint64_t detail::next_local_id(local_scope scope) {
 }
 
 void inherit_tree_locals(context& fresh) {
-    context& spawner = *this_thread.current;
+    context& spawner = context::current();
     bool const is_root = !spawner.parent || &spawner == this_scheduler.loop; // the thread's own, or a callback
     if (is_root) return;
     tree_of(spawner);
