@@ -284,7 +284,9 @@ private:
     static void run_all(callback& due) noexcept {
         std::unique_ptr<killing> self{static_cast<killing*>(&due)};
         hub& here = *this_scheduler.owner;
+        unsigned const forks = here.forks();
         for (target& each : self->targets_) {
+            if (here.forks() != forks) return; // a child, in which the rest of them are gone
             context* next = each.interrupted;
             if (!next && each.of.ready()) {
                 each.thrown.take();

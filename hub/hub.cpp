@@ -95,12 +95,12 @@ void hub::close(thread_ending& which) noexcept {
 void hub::end_fibers() noexcept {
     constexpr int patience = 16, turns = 1000;
     while (thread_.interruptions) drop_interruption(thread_);
-    for (int tries = 0; alive_ > 0 && tries < patience; ++tries) {
+    for (int tries = 0; (alive_ > 0 || !this_scheduler.ready.empty()) && tries < patience; ++tries) {
         for (context *each = first_alive_, *next; each; each = next) {
             next = each->next_alive;
             static_cast<detail::task&>(*each).end_with_thread();
         }
-        for (int turn = 0; !this_scheduler.ready.empty() && turn < turns; ++turn) yield();
+        for (int turn = 0; !this_scheduler.ready.empty() && turn < turns; ++turn) step_back();
         if (expected_posts_ > 0) {
             tries = 0;
             loop_->run(true, timer_heap::none);
@@ -351,6 +351,7 @@ void hub::after_fork_in_child() noexcept {
 }
 
 void hub::after_fork() {
+    ++forks_;
     this_scheduler.ready.clear();
     first_callback_ = nullptr;
     last_callback_ = &first_callback_;

@@ -159,6 +159,8 @@ public:
     void wake_from_elsewhere(context& who) noexcept;
     /// In a callback: lets `ready`, which is not in the ready queue, go on at once, until it waits or has ended.
     void resume(context& ready);
+    /// Moves on in a forked child: a callback that let a fiber go on finds that the others are gone.
+    unsigned forks() const noexcept { return forks_; }
     /// **Parks.** See coir::idle.
     void wait_until_idle();
     void enlist(context& born) noexcept;
@@ -200,6 +202,7 @@ private:
     std::int64_t last_look_ = 0;  // at the descriptors, steady ns
     std::uint64_t looked_at_ = 0; // the ready queue's pushed() then
     bool in_callback_ = false; // one runs, or has let a fiber go on
+    unsigned forks_ = 0;       // that made the process which this is
     callback* first_callback_ = nullptr;
     callback** last_callback_ = &first_callback_;
     wait_queue idlers_;                     // until nobody is ready
