@@ -84,7 +84,7 @@ SCENARIO(put_until_it_is_late) {
     auto fiber = spawn(getter(channel, "getter"));
     yield();
     say("getter ready", fiber.ready());
-    say(channel.put(2, 10ms));
+    say(channel.put(2, 60s));
     fiber.join();
 }
 
@@ -95,7 +95,7 @@ SCENARIO(get_until_it_is_late) {
     auto fiber = spawn(putter(channel, "putter", 1));
     yield();
     say("putter ready", fiber.ready());
-    say(channel.get(10ms));
+    say(channel.get(60s));
     fiber.join();
 }
 

@@ -95,7 +95,7 @@ def put_until_it_is_late():
     fiber = spawn(getter, channel, 'getter')
     sleep(0)
     say('getter ready', fiber.ready())
-    say(done(channel.put, 2, timeout=0.01))
+    say(done(channel.put, 2, timeout=60))
     fiber.join()
 
 
@@ -107,7 +107,7 @@ def get_until_it_is_late():
     fiber = spawn(putter, channel, 'putter', 1)
     sleep(0)
     say('putter ready', fiber.ready())
-    say(got(channel.get, timeout=0.01))
+    say(got(channel.get, timeout=60))
     fiber.join()
 
 

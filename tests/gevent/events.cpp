@@ -259,7 +259,7 @@ SCENARIO(one_woken_in_time_may_be_timed_out_later) {
     event event;
     auto fiber = spawn([&] {
         try {
-            coir::timeout limit{10ms};
+            coir::timeout limit{100ms};
             say("event", event.wait());
             event.clear();
             event.wait();

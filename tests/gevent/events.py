@@ -281,7 +281,7 @@ def one_woken_in_time_may_be_timed_out_later():
 
     def waiter():
         try:
-            with Timeout(0.01):
+            with Timeout(0.1):
                 say('event', event.wait())
                 event.clear()
                 event.wait()

@@ -83,7 +83,7 @@ SCENARIO(joinall_until_a_count) {
 SCENARIO(joinall_until_it_is_late) {
     stage on{"a", "b", "c"};
     on.finish("b");
-    say(on.names(joinall(on.all(), {.until = 10ms})));
+    say(on.names(joinall(on.all(), {.until = 100ms})));
     on.finish("a", "c");
     say(on.names(joinall(on.all(), {})));
 }
@@ -165,7 +165,7 @@ SCENARIO(iwait_until_a_count) {
 SCENARIO(iwait_until_it_is_late) {
     stage on{"a", "b"};
     on.finish("b");
-    for (auto const& each : iwait(on.all(), {.until = 10ms})) say("main has", on.name(each));
+    for (auto const& each : iwait(on.all(), {.until = 100ms})) say("main has", on.name(each));
     say("main ends");
     on.finish("a");
     on.fibers["a"].join();

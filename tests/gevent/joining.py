@@ -64,7 +64,7 @@ def joinall_until_a_count():
 def joinall_until_it_is_late():
     on = stage('a', 'b', 'c')
     on.finish('b')
-    say(on.names(joinall(on.all(), timeout=0.01)))
+    say(on.names(joinall(on.all(), timeout=0.1)))
     on.finish('a', 'c')
     say(on.names(joinall(on.all())))
 
@@ -155,7 +155,7 @@ def iwait_until_a_count():
 def iwait_until_it_is_late():
     on = stage('a', 'b')
     on.finish('b')
-    for each in iwait(on.all(), timeout=0.01):
+    for each in iwait(on.all(), timeout=0.1):
         say('main has', on.name(each))
     say('main ends')
     on.finish('a')

@@ -148,7 +148,7 @@ SCENARIO(swallowed_longer_than_the_killer_waits) {
         say("stubborn ends");
     });
     yield();
-    fiber.kill({.until = 10ms});
+    fiber.kill({.until = 100ms});
     states("stubborn", fiber);
     go_on.set();
     fiber.join();

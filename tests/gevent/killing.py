@@ -149,7 +149,7 @@ def swallowed_longer_than_the_killer_waits():
 
     fiber = spawn(stubborn)
     sleep(0)
-    fiber.kill(timeout=0.01)
+    fiber.kill(timeout=0.1)
     states('stubborn', fiber)
     go_on.set()
     fiber.join()

@@ -87,7 +87,7 @@ SCENARIO(started_twice_runs_once) {
 
 SCENARIO(start_after_start_later_does_nothing) {
     coir::fiber made{saying("it runs")};
-    made.start_later(20ms);
+    made.start_later(100ms);
     say("started", made.started());
     made.start();
     yield();
@@ -97,8 +97,8 @@ SCENARIO(start_after_start_later_does_nothing) {
 }
 
 SCENARIO(spawn_later_runs_in_order_of_time) {
-    std::vector all{spawn_later(30ms, saying("after 30")), spawn_later(10ms, saying("after 10")),
-                    spawn_later(20ms, saying("after 20"))};
+    std::vector all{spawn_later(150ms, saying("after 150")), spawn_later(50ms, saying("after 50")),
+                    spawn_later(100ms, saying("after 100"))};
     say("main waits");
     joinall(all);
 }

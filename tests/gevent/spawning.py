@@ -92,7 +92,7 @@ def started_twice_runs_once():
 @scenario
 def start_after_start_later_does_nothing():
     made = Greenlet(say, 'it runs')
-    made.start_later(0.02)
+    made.start_later(0.1)
     say('started', made.started)
     made.start()
     sleep(0)
@@ -103,7 +103,7 @@ def start_after_start_later_does_nothing():
 
 @scenario
 def spawn_later_runs_in_order_of_time():
-    all = [spawn_later(0.03, say, 'after 30'), spawn_later(0.01, say, 'after 10'), spawn_later(0.02, say, 'after 20')]
+    all = [spawn_later(0.15, say, 'after 150'), spawn_later(0.05, say, 'after 50'), spawn_later(0.1, say, 'after 100')]
     say('main waits')
     gevent.joinall(all)
 

@@ -22,12 +22,12 @@ SCENARIO(a_sleep_is_interrupted) {
 }
 
 SCENARIO(in_time_nothing_happens) {
-    timeout limit{20ms};
+    timeout limit{100ms};
     say("pending", limit.pending());
     yield();
     limit.cancel();
     say("pending", limit.pending());
-    sleep(40ms);
+    sleep(150ms);
     say("undisturbed");
 }
 
@@ -223,13 +223,13 @@ SCENARIO(two_fibers_each_their_own) {
             say(name, limit.raised(late));
         }
     };
-    joinall(std::vector{spawn(body, "slow", 30ms), spawn(body, "quick", 10ms)});
+    joinall(std::vector{spawn(body, "slow", 100ms), spawn(body, "quick", 10ms)});
 }
 
 SCENARIO(a_kill_passes_through_and_ends_it) {
     auto fiber = spawn([] {
         try {
-            timeout limit{20ms};
+            timeout limit{100ms};
             try {
                 sleep(60s);
             } catch (fiber_exit const&) {
@@ -239,7 +239,7 @@ SCENARIO(a_kill_passes_through_and_ends_it) {
         } catch (fiber_exit const&) {
             say("outside", caught());
         }
-        sleep(40ms);
+        sleep(150ms);
         say("undisturbed");
     });
     yield();

@@ -19,11 +19,11 @@ def a_sleep_is_interrupted():
 
 @scenario
 def in_time_nothing_happens():
-    with Timeout(0.02) as limit:
+    with Timeout(0.1) as limit:
         say('pending', limit.pending)
         sleep(0)
     say('pending', limit.pending)
-    sleep(0.04)
+    sleep(0.15)
     say('undisturbed')
 
 
@@ -216,14 +216,14 @@ def two_fibers_each_their_own():
         except Timeout as late:
             say(name, late is limit)
 
-    gevent.joinall([spawn(body, 'slow', 0.03), spawn(body, 'quick', 0.01)])
+    gevent.joinall([spawn(body, 'slow', 0.1), spawn(body, 'quick', 0.01)])
 
 
 @scenario
 def a_kill_passes_through_and_ends_it():
     def body():
         try:
-            with Timeout(0.02):
+            with Timeout(0.1):
                 try:
                     sleep(60)
                 except GreenletExit as error:
@@ -231,7 +231,7 @@ def a_kill_passes_through_and_ends_it():
                     raise
         except GreenletExit as error:
             say('outside', error)
-        sleep(0.04)
+        sleep(0.15)
         say('undisturbed')
 
     fiber = spawn(body)
