@@ -56,7 +56,7 @@ struct notifier;
 struct COIR_API task : context, source {
     std::atomic<bool> over{false};          // it has its outcome: nothing of the following changes any more
     std::atomic<bool> error_seen{false};    // someone asked: then it is theirs to report
-    bool started = false;                   // it was given to the hub, at once or for later
+    std::atomic<bool> started{false};       // it was given to the hub, at once or for later
     bool begun = false;                     // its function was called
     bool returned = false;                  // it has a result; one that is over without it or an error had fiber_exit
     std::exception_ptr error;               // what it ended with …
@@ -124,16 +124,18 @@ private:
             ~end() { self.call.~call_type(); }
         } at_end{*this};
         called = true;
-        auto invoke = [](F& function, A&... arguments) -> decltype(auto) {
-            return std::invoke(std::move(function), std::move(arguments)...);
-        };
+        invoke(std::index_sequence_for<A...>{});
+    }
+    template <std::size_t... I>
+    void invoke(std::index_sequence<I...>) {
+        F& function = std::get<0>(call);
         if constexpr (std::is_void_v<result_type>) {
-            std::apply(invoke, call);
+            std::invoke(std::move(function), std::get<I + 1>(std::move(call))...);
             this->result.emplace();
         } else if constexpr (std::is_reference_v<result_type>) {
-            this->result = &std::apply(invoke, call);
+            this->result = &std::invoke(std::move(function), std::get<I + 1>(std::move(call))...);
         } else {
-            this->result.emplace(std::apply(invoke, call));
+            this->result.emplace(std::invoke(std::move(function), std::get<I + 1>(std::move(call))...));
         }
     }
     void drop_call() noexcept override {
