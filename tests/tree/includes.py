@@ -17,7 +17,7 @@ MAY_INCLUDE = {
     'monkey': {'fiber', 'hub', 'monkey'},  # never net: two skins over the same waits
 }
 # Who alone may name a library.
-ONLY_IN = {r'boost/': 'fiber/context.cpp', r'ev(\+\+)?\.h': 'hub/loop.cpp'}
+ONLY_IN = {r'boost/': 'fiber/context.cpp', r'ev(\+\+)?\.h': 'hub/libev.h'}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.M)
 
