@@ -20,6 +20,7 @@
 #include "hub/semaphore.h"
 #include "hub/timeout.h"
 #include "hub/wait.h"
+#include "hub/watchers.h"
 #include "net/address.h"
 #include "net/socket.h"
 #include "net/tcp.h"

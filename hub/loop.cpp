@@ -1,11 +1,11 @@
 #include "hub/loop.h"
 
+#include "hub/libev.h"
 #include "hub/scheduler.h"
 #include "hub/timer.h"
 #include "hub/watched.h"
 
 #include <cerrno>
-#include <ev.h>
 #include <fcntl.h>
 #include <stdexcept>
 #include <sys/epoll.h>
@@ -41,10 +41,12 @@ namespace {
 [[noreturn]] void fail(char const* what) { throw std::system_error(errno, std::generic_category(), what); }
 
 void notify(waiter& one, wake_reason why) {
-    if (one.group)
+    if (one.group) {
+        static_cast<fd_waiter&>(one).why = why; // no others wait for descriptors
         one.granted = one.group->take(one);
-    else
+    } else {
         wake(one, why);
+    }
 }
 
 int event_of(direction way) noexcept { return way == direction::read ? EV_READ : EV_WRITE; }
@@ -230,6 +232,11 @@ void loop::remove(fd_waiter& one) noexcept {
         changed_.push_back(one.fd);
     else
         unregister(one.fd);
+}
+
+void loop::add_again(fd_waiter& one) noexcept {
+    find(one.fd)->watches[std::size_t(one.way)].queue.push(one);
+    ++waiting_;
 }
 
 void loop::forget_if_closed(int fd) noexcept {

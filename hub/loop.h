@@ -1,4 +1,4 @@
-// The event loop of one hub: libev behind an interface of ours. loop.cpp is the only file that knows <ev.h>.
+// The event loop of one hub: libev behind an interface of ours.
 //
 // For every descriptor a hub ever waited for there is a pair of persistent watchers, one per direction, with the
 // queue of those who wait. A watcher stays active after a wake, so that a connection in steady use costs no
@@ -32,8 +32,14 @@ struct fd_waiter : waiter {
     int fd;
     direction way;
     closing close;
+    wake_reason why = wake_reason::ready; // for the group that is to take it
     fd_waiter(context& waiting, int descriptor, direction what, closing how) noexcept
         : waiter(waiting), fd(descriptor), way(what), close(how) {}
+    /// Nobody's in particular.
+    fd_waiter(waiter_group& all, int descriptor, direction what, closing how) noexcept
+        : fd(descriptor), way(what), close(how) {
+        group = &all;
+    }
 };
 
 class loop {
@@ -56,6 +62,8 @@ public:
     /// After every add, even if a fork came between and this is another loop: takes `one` out if no event did, and
     /// stops the watcher unless it may stay.
     void remove(fd_waiter& one) noexcept;
+    /// In the waiter_group that takes `one`, which is ready: it goes on waiting.
+    void add_again(fd_waiter& one) noexcept;
     /// The descriptor is about to be closed, and its record's generation has moved on: takes it out of the epoll set,
     /// wakes all who wait for it and forgets it.
     void forget(int fd) noexcept;
@@ -66,6 +74,9 @@ public:
     void forget_elsewhere(int fd) noexcept;
 
     std::size_t waiting() const noexcept { return waiting_; }
+
+    /// For libev's own watchers (hub/libev_watchers.cpp).
+    struct ::ev_loop* libev() const noexcept { return ev_; }
 
 private:
     struct fd_watch; // one direction of one descriptor
@@ -83,7 +94,7 @@ private:
     void wake_all_closed(fd_watch& watch) noexcept;
 
     std::uint64_t const bit_;
-    ::ev_loop* ev_;
+    struct ::ev_loop* ev_;
     std::unique_ptr<own_watchers> own_;
     std::vector<std::unique_ptr<fd_entry[]>> chunks_; // entries never move: libev holds pointers into them
     std::vector<int> changed_;     // descriptors of which libev will tell the kernel in the next round

@@ -1,0 +1,237 @@
+// The kinds that need nothing but what a hub has: descriptors, its timers, posts.
+
+#include "hub/watchers.h"
+
+#include "hub/registry.h"
+#include "hub/scheduler.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <sched.h>
+#include <stdexcept>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <system_error>
+#include <unistd.h>
+
+namespace coir {
+
+hub::io::side::side(io& whole, int fd, direction way) noexcept
+    : fd_waiter(static_cast<waiter_group&>(*this), fd, way, closing::unseen), of(whole) {}
+
+hub::io::io(int fd, direction way) : io(fd, {way}) {}
+
+hub::io::io(int fd, std::initializer_list<direction> ways)
+    : watcher_of("io", fd), sides_{side{*this, fd, direction::read}, side{*this, fd, direction::write}} {
+    for (direction way : ways) sides_[std::size_t(way)].wanted = true;
+}
+
+void hub::io::arm() {
+    closed_ = false;
+    events_ = {};
+    try {
+        for (side& each : sides_) {
+            if (!each.wanted) continue;
+            if (!home().watch_fd(each))
+                throw std::system_error(EBADF, std::generic_category(), "watch fd " + std::to_string(each.fd));
+            each.counted = true;
+            ++list().entries;
+        }
+    } catch (...) {
+        disarm();
+        throw;
+    }
+}
+
+void hub::io::disarm() noexcept {
+    for (side& each : sides_) {
+        if (!std::exchange(each.counted, false)) continue;
+        --list().entries;
+        home().unwatch_fd(each);
+    }
+}
+
+bool hub::io::forked() noexcept {
+    for (side& each : sides_) each.counted = false;
+    return false;
+}
+
+bool hub::io::side::take(waiter&) noexcept {
+    of.note(*this);
+    if (why == wake_reason::closed) {
+        of.closed_ = true;
+        counted = false;
+        --of.list().entries;
+    } else {
+        of.home().event_loop().add_again(*this);
+    }
+    of.fire(of.closed_);
+    return true;
+}
+
+// Both directions are told of together if they are found in the same round.
+void hub::io::note(side const& which) noexcept {
+    ready_queue const& ready = this_scheduler.ready;
+    if (ready.popped() > told_at_) {
+        events_ = {};
+        told_at_ = ready.pushed();
+    }
+    events_[std::size_t(which.way)] = true;
+}
+
+hub::timer::alarm::alarm(hub::timer& whole) noexcept
+    : coir::timer([](coir::timer& due) noexcept { static_cast<alarm&>(due).of.ring(); }), of(whole) {}
+
+hub::timer::timer(std::chrono::nanoseconds after, std::chrono::nanoseconds repeat)
+    : watcher_of("timer"), after_(after), repeat_(repeat), first_in_(after) {
+    if (after.count() < 0 || repeat.count() < 0) throw std::invalid_argument("hub::timer: a negative duration");
+}
+
+void hub::timer::arm() { set(deadline(std::exchange(first_in_, after_)).ns()); }
+
+void hub::timer::disarm() noexcept {
+    if (!alarm_.set()) return;
+    home().timers().cancel(alarm_);
+    --list().entries;
+}
+
+void hub::timer::set(std::int64_t at) {
+    home().timers().set(alarm_, at);
+    at_ = at;
+    ++list().entries;
+}
+
+// One that is behind does not catch up.
+void hub::timer::ring() noexcept {
+    --list().entries;
+    bool const once = repeat_.count() == 0;
+    if (!once) set(std::max(at_ + repeat_.count(), steady_now()));
+    fire(once);
+}
+
+void hub::timer::again() {
+    check_thread();
+    if (repeat_.count() == 0) return stop();
+    drop_delivery();
+    if (active()) {
+        disarm();
+        set(deadline(repeat_).ns());
+    }
+    first_in_ = repeat_;
+    use_without_call();
+    first_in_ = after_;
+}
+
+std::string signal_handler::name_of_handler(int number) {
+    char const* const name = sigabbrev_np(number);
+    return "handler of " + (name ? std::string("SIG") + name : "signal " + std::to_string(number));
+}
+
+namespace {
+
+int pidfd_of_child(pid_t pid) {
+    siginfo_t state;
+    int made = -1;
+    if (waitid(P_PID, id_t(pid), &state, WEXITED | WNOHANG | WNOWAIT) == 0) made = int(syscall(SYS_pidfd_open, pid, 0));
+    if (made < 0) throw std::system_error(errno, std::generic_category(), "watch child " + std::to_string(pid));
+    return made; // close-on-exec by itself
+}
+
+} // namespace
+
+hub::child::pidfd::pidfd(child& whole, int fd) noexcept
+    : fd_waiter(static_cast<waiter_group&>(*this), fd, direction::read, closing::unseen), of(whole) {}
+
+hub::child::child(pid_t pid) : watcher_of("child", pid), pid_(pid), pidfd_(*this, pidfd_of_child(pid)) {}
+
+hub::child::~child() {
+    end();
+    ::close(pidfd_.fd);
+}
+
+// It stays readable: one that is started again learns at once.
+void hub::child::arm() {
+    if (!home().watch_fd(pidfd_))
+        throw std::system_error(EBADF, std::generic_category(), "watch child " + std::to_string(pid_));
+    pidfd_.counted = true;
+    ++list().entries;
+}
+
+void hub::child::disarm() noexcept {
+    if (!std::exchange(pidfd_.counted, false)) return;
+    --list().entries;
+    home().unwatch_fd(pidfd_);
+}
+
+bool hub::child::forked() noexcept {
+    pidfd_.counted = false;
+    return false;
+}
+
+bool hub::child::pidfd::take(waiter&) noexcept {
+    if (why == wake_reason::closed) {
+        counted = false;
+        --of.list().entries;
+    } else {
+        of.home().event_loop().add_again(*this); // disarm() takes it out
+    }
+    if (!of.ended_) {
+        int status = 0;
+        if (waitpid(of.pid_, &status, WNOHANG) == of.pid_) of.status_ = status;
+        of.ended_ = true;
+    }
+    of.fire(true);
+    return true;
+}
+
+// It outlives the watcher if it is on its way.
+struct hub::async::note : posted {
+    async* of;
+    std::atomic<hub*> to; // null when the thread has ended
+    std::atomic<bool> on_the_way{false};
+    std::atomic<int> senders{0}; // inside send()
+
+    explicit note(async& whole, hub& home) noexcept : posted(&arrive), of(&whole), to(&home) {}
+
+    static void arrive(posted& self) noexcept {
+        auto& one = static_cast<note&>(self);
+        one.on_the_way.exchange(false, std::memory_order_acq_rel); // from here on it may be sent again
+        if (!one.of)
+            delete &one;
+        else if (one.of->active())
+            one.of->fire();
+    }
+};
+
+hub::async::async() : watcher_of("async"), note_(new note(*this, home())) {}
+
+hub::async::~async() {
+    end();
+    note_->of = nullptr;
+    if (!note_->on_the_way.load(std::memory_order_acquire)) delete note_;
+}
+
+void hub::async::send() noexcept {
+    note& one = *note_;
+    one.senders.fetch_add(1);
+    if (hub* const there = one.to.load())
+        if (!one.on_the_way.exchange(true)) there->post(one);
+    one.senders.fetch_sub(1);
+}
+
+// What was on its way is lost with the hub's mailbox.
+bool hub::async::forked() noexcept {
+    note_->on_the_way.store(false, std::memory_order_relaxed);
+    note_->senders.store(0, std::memory_order_relaxed);
+    return false;
+}
+
+void hub::async::thread_ends() noexcept {
+    note_->to.store(nullptr);
+    while (note_->senders.load() > 0) sched_yield();
+}
+
+} // namespace coir
