@@ -83,8 +83,10 @@ outlook begin_hoping(hub& idle, std::string& report) {
     if (idle.has_mail()) return outlook::someone_may_wake_it;
     all.entry_of(idle).hopes = true;
     for (registered const& each : all.hubs)
-        if (!each.hopes || each.made->has_mail()) return outlook::someone_may_wake_it;
+        if (!each.hopes) return outlook::someone_may_wake_it;
     if (others_run(all.hubs.size())) return outlook::someone_may_wake_it;
+    for (registered const& each : all.hubs) // last: what a thread leaves before it ends, or a worker before it idles
+        if (each.made->has_mail()) return outlook::someone_may_wake_it;
     all.entry_of(idle).hopes = false;
     report = idle.report();
     for (registered const& each : all.hubs)

@@ -10,10 +10,12 @@ namespace coir {
 namespace {
 
 constinit std::atomic<std::size_t> idle_in_all{0};
+constinit thread_local worker_pool const* works_for = nullptr;
 
 } // namespace
 
-std::size_t idle_workers() noexcept { return idle_in_all.load(std::memory_order_relaxed); }
+// Acquire, and release where it grows: who sees a worker idle sees what its last job has done.
+std::size_t idle_workers() noexcept { return idle_in_all.load(std::memory_order_acquire); }
 
 void forget_workers() noexcept { idle_in_all.store(0, std::memory_order_relaxed); }
 
@@ -21,8 +23,18 @@ void worker_pool::submit(job& next) {
     std::lock_guard lock{mutex_};
     if (idle_ <= queue_.size() && workers_ < limit_) start_worker();
     queue_.push_back(&next);
+    count_idle();
     work_.notify_one();
 }
+
+// One for whom there is a job does something by itself, from the moment that it is queued.
+void worker_pool::count_idle() noexcept {
+    std::size_t const now = idle_ > queue_.size() ? idle_ - queue_.size() : 0;
+    idle_in_all.fetch_add(now - counted_, std::memory_order_release); // modulo 2^64
+    counted_ = now;
+}
+
+bool worker_pool::is_worker() const noexcept { return works_for == this; }
 
 std::size_t worker_pool::size() const noexcept {
     std::lock_guard lock{mutex_};
@@ -55,16 +67,20 @@ void worker_pool::start_worker() {
 }
 
 void worker_pool::work() noexcept {
+    works_for = this;
     std::unique_lock lock{mutex_};
     for (;;) {
         ++idle_;
-        idle_in_all.fetch_add(1, std::memory_order_relaxed);
+        count_idle();
         work_.wait(lock, [this] { return !queue_.empty() || retired_; });
-        idle_in_all.fetch_sub(1, std::memory_order_relaxed);
         --idle_;
-        if (queue_.empty()) break;
+        if (queue_.empty()) {
+            count_idle();
+            break;
+        }
         job& next = *queue_.front();
         queue_.pop_front();
+        count_idle();
         lock.unlock();
         next.run(next);
         lock.lock();

@@ -37,17 +37,22 @@ public:
     std::size_t limit() const noexcept { return limit_; }
     std::size_t size() const noexcept;
 
+    /// The running thread is one of its workers.
+    bool is_worker() const noexcept;
+
 private:
     ~worker_pool() = default;
     void start_worker();
     void work() noexcept;
+    void count_idle() noexcept;
 
     std::mutex mutable mutex_;
     std::condition_variable work_;
     std::deque<job*> queue_;
     std::size_t const limit_;
     std::size_t workers_ = 0;
-    std::size_t idle_ = 0;
+    std::size_t idle_ = 0;    // wait for a job, or have not noticed yet that there is one
+    std::size_t counted_ = 0; // as idle, among those of all pools
     bool retired_ = false;
 };
 

@@ -1,0 +1,34 @@
+#include "hub/places.h"
+
+#include "hub/scheduler.h"
+
+namespace coir::detail {
+
+bool places::take(std::unique_lock<thread_lock>& held, deadline until) {
+    return try_take() || waiting_.wait(held, until, what_);
+}
+
+bool places::try_take() noexcept {
+    if (free_ == 0) return false;
+    if (free_ != unlimited) --free_;
+    return true;
+}
+
+bool places::wait(std::unique_lock<thread_lock>& held, deadline until) {
+    if (free_ > 0) return true;
+    waiter one;
+    one.takes = false;
+    return waiting_.wait(one, held, until, what_);
+}
+
+void places::give_back() noexcept {
+    if (free_ == unlimited) return;
+    ++free_;
+    while (free_ > 0 && !waiting_.empty()) {
+        waiter& one = waiting_.pop();
+        bool const takes = one.takes;
+        if (grant(one) && takes) --free_;
+    }
+}
+
+} // namespace coir::detail
