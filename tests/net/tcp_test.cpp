@@ -320,3 +320,33 @@ TEST(tcp, empty_ones_fail_with_ebadf) {
 }
 
 } // namespace
+
+// A kill is thrown out of the wait, and what was done before it stands.
+TEST(tcp, a_killed_reader_leaves_the_connection_to_others) {
+    auto both = connected();
+    bool unwound = false;
+    auto reading = coir::spawn([&] {
+        try {
+            std::array<char, 8> room;
+            both.near.read_some(room);
+        } catch (coir::fiber_exit const&) {
+            unwound = true;
+            throw;
+        }
+    });
+    coir::yield();
+    EXPECT_TRUE(reading.kill());
+    EXPECT_TRUE(unwound);
+    both.far.write_all(std::string("hello"));
+    std::array<char, 5> room;
+    EXPECT_EQ(both.near.read_some(room), 5u);
+}
+
+TEST(tcp, a_timeout_ends_whatever_the_stream_waits_for) {
+    auto both = connected();
+    coir::timeout const limit{std::chrono::milliseconds(1)};
+    std::array<char, 8> room;
+    EXPECT_THROW(both.near.read_some(room), coir::timed_out);
+    coir::net::tcp_listener listener("127.0.0.1:0");
+    EXPECT_FALSE(coir::with_timeout(std::chrono::milliseconds(1), [&] { listener.accept(); }));
+}
