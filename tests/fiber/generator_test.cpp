@@ -232,6 +232,7 @@ TEST(generator, what_escapes_ends_a_loop) {
     EXPECT_EQ(seen, 1);
 }
 
+// A fiber that is killed while the body waits must be ended, not only its generator.
 TEST(generator, fiber_exit_comes_out_of_next) {
     generator<int> g{[](auto&) { throw fiber_exit{}; }};
     EXPECT_THROW(g.next(), fiber_exit);

@@ -24,8 +24,6 @@ using coir::generator;
 using coir::greenlet;
 using namespace std::chrono_literals;
 
-// A fiber that is killed while the body waits must be ended, not only its generator.
-
 TEST(generator_wait, yield_elsewhere_is_refused) {
     coir::hub::current();
     std::string in_greenlet, in_fiber;
@@ -208,7 +206,6 @@ TEST(generator_wait, a_body_that_waits_for_nothing_is_a_deadlock) {
 }
 
 // A generator that is held must not keep the stack of a fiber that consumed it once.
-
 TEST(generator_wait, lets_go_of_its_last_consumer) {
     auto result = std::make_shared<int>();
     generator<int> g{count_to(3)};
@@ -230,7 +227,6 @@ TEST(generator_wait, outlives_the_fiber_that_made_it) {
 }
 
 // Someone else makes the consumer go on while the body waits: the value has nobody to go to.
-
 TEST(generator_wait, a_consumer_that_is_taken_away_leaves_the_body_to_end) {
     never_ended const thrower; // nobody switches back to it
     int ran = 0;
