@@ -47,7 +47,7 @@ protected:
     explicit watcher(char const* kind, std::int64_t number = -1, bool ref = true);
     ~watcher();
 
-    bool wait(deadline until);
+    bool wait(deadline until = {});
     void begin(std::unique_ptr<call> what);
     /// First of all in the destructor of each kind.
     void end() noexcept;

@@ -190,18 +190,19 @@ bool hub::child::pidfd::take(waiter&) noexcept {
 // It outlives the watcher if it is on its way.
 struct hub::async::note : posted {
     async* of;
-    std::atomic<hub*> to; // null when the thread has ended
-    std::atomic<bool> on_the_way{false};
-    std::atomic<int> senders{0}; // inside send()
+    std::atomic<hub*> to;                     // null when the thread has ended
+    std::atomic<std::uint32_t> active{0};     // a number of its own each time it becomes active, 0 while it is not
+    std::atomic<std::uint32_t> on_the_way{0}; // what that was at the last send; 0: it is not posted
+    std::atomic<int> senders{0};              // inside send()
 
     explicit note(async& whole, hub& home) noexcept : posted(&arrive), of(&whole), to(&home) {}
 
     static void arrive(posted& self) noexcept {
         auto& one = static_cast<note&>(self);
-        one.on_the_way.exchange(false, std::memory_order_acq_rel); // from here on it may be sent again
+        auto const sent = one.on_the_way.exchange(0); // from here on it may be posted again
         if (!one.of)
             delete &one;
-        else if (one.of->active())
+        else if (sent == one.active.load())
             one.of->fire();
     }
 };
@@ -211,21 +212,26 @@ hub::async::async() : watcher_of("async"), note_(new note(*this, home())) {}
 hub::async::~async() {
     end();
     note_->of = nullptr;
-    if (!note_->on_the_way.load(std::memory_order_acquire)) delete note_;
+    if (!note_->on_the_way.load()) delete note_;
 }
+
+void hub::async::arm() { note_->active.store(++times_active_); }
+
+void hub::async::disarm() noexcept { note_->active.store(0); }
 
 void hub::async::send() noexcept {
     note& one = *note_;
     one.senders.fetch_add(1);
     if (hub* const there = one.to.load())
-        if (!one.on_the_way.exchange(true)) there->post(one);
+        if (auto const now = one.active.load(); now && !one.on_the_way.exchange(now)) there->post(one);
     one.senders.fetch_sub(1);
 }
 
 // What was on its way is lost with the hub's mailbox.
 bool hub::async::forked() noexcept {
-    note_->on_the_way.store(false, std::memory_order_relaxed);
-    note_->senders.store(0, std::memory_order_relaxed);
+    note_->active.store(0);
+    note_->on_the_way.store(0);
+    note_->senders.store(0);
     return false;
 }
 

@@ -230,12 +230,13 @@ public:
 
 private:
     struct note;
-    void arm() override {}
-    void disarm() noexcept override {}
+    void arm() override;
+    void disarm() noexcept override;
     bool forked() noexcept override;
     void thread_ends() noexcept override;
 
     note* note_; // what is posted
+    std::uint32_t times_active_ = 0;
 };
 
 /// What stat(2) says of a path changes, or the path comes or goes: by inotify(7) where the file system has it, by
