@@ -130,12 +130,20 @@ void watch_throws(stack_trace& into, void (*call)(void*), void* argument) {
     watch_throws(at_end.from, call, argument);
 }
 
-void watch_throws(std::unique_ptr<stack_trace>& into, void (*call)(void*), void* argument) {
-    into.reset();
+void prepare_to_watch_throws() {
 #if defined(__x86_64__)
     throwing_functions::known();
 #endif
+}
+
+void watch_throws_prepared(std::unique_ptr<stack_trace>& into, void (*call)(void*), void* argument) {
     coir_call_watched(call, argument, &into);
+}
+
+void watch_throws(std::unique_ptr<stack_trace>& into, void (*call)(void*), void* argument) {
+    into.reset();
+    prepare_to_watch_throws();
+    watch_throws_prepared(into, call, argument);
 }
 
 std::string describe(stack_trace const& trace) {

@@ -33,6 +33,11 @@ COIR_API void watch_throws(stack_trace& into, void (*call)(void*), void* argumen
 /// The same, but the trace is allocated when something is thrown; none if there is no memory for it.
 COIR_API void watch_throws(std::unique_ptr<stack_trace>& into, void (*call)(void*), void* argument);
 
+/// Looks up what must be known when something is thrown: once, before. Any thread.
+void prepare_to_watch_throws();
+/// As watch_throws, after that. `into` must be empty.
+void watch_throws_prepared(std::unique_ptr<stack_trace>& into, void (*call)(void*), void* argument);
+
 /// The same for any callable without arguments.
 template <class F>
 void watch_throws(stack_trace& into, F&& function) {

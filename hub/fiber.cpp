@@ -135,7 +135,7 @@ context& task::body() noexcept {
     if (!over) {
         begun = true;
         try {
-            watch_throws(
+            watch_throws_prepared(
                 thrown_at, [](void* self) { static_cast<task*>(self)->run(); }, this);
             returned = true;
         } catch (fiber_exit const&) {
@@ -259,6 +259,9 @@ public:
             targets_.push_back({each, thrown, interrupted ? &waits : nullptr});
         }
     }
+    ~killing() {
+        if (killer_) killer_->over = true;
+    }
     bool empty() const noexcept { return targets_.empty(); }
 
     /// **Parks** until each has been thrown into, if `killer` wants to know. Frees itself afterwards.
@@ -266,15 +269,19 @@ public:
         this_scheduler.owner->run_callback(*this);
         if (!block) return;
         context& self = fiber_that_waits();
-        waiter one{self};
+        waiting_killer one(self);
         killer_ = &one;
         park(self, "those that it kills");
         if (one.granted) return;
-        killer_ = nullptr;
+        if (!one.over) killer_ = nullptr;
         throw_interruption(self);
     }
 
 private:
+    struct waiting_killer : waiter {
+        bool over = false; // the order is gone; perhaps after something else has interrupted the killer
+        using waiter::waiter;
+    };
     struct target {
         any_fiber of;
         thrown_from_outside& thrown;
@@ -304,7 +311,7 @@ private:
     }
 
     std::vector<target> targets_;
-    waiter* killer_ = nullptr; // on its stack
+    waiting_killer* killer_ = nullptr; // on its stack
 };
 
 // Kills fibers of this thread.

@@ -3,6 +3,7 @@
 
 #include "hub/hub.h"
 
+#include "fiber/backtrace.h"
 #include "hub/fiber.h"
 #include "hub/scheduler.h"
 
@@ -31,6 +32,7 @@ constexpr std::int64_t trim_interval = 1'000'000'000; // ns
 
 hub& hub::current() {
     if (!this_scheduler.owner) [[unlikely]] {
+        prepare_to_watch_throws();
         context::current();                                // the thread's own context outlives the hub
         stack const place = acquire_stack(hub_stack_size); // and so does the thread's cache of stacks
         hub* made;
@@ -403,7 +405,7 @@ void yield() {
     interruption_point();
 }
 
-context& fiber_that_waits() {
+context& fiber_that_cannot_wait_yet() {
     hub::current();
     context& self = *this_thread.current;
     if (&self == this_scheduler.loop)

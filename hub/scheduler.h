@@ -33,7 +33,13 @@ inline context& next_to_run(scheduler& here) noexcept {
 
 /// The running fiber, which is about to wait; makes the thread's hub if it has none. Throws std::logic_error in a hub's
 /// own callbacks, which cannot wait, and what hub::current throws.
-COIR_API context& fiber_that_waits();
+COIR_API context& fiber_that_cannot_wait_yet();
+inline context& fiber_that_waits() {
+    context* const self = this_thread.current;
+    if (!this_scheduler.owner || self == this_scheduler.loop) [[unlikely]]
+        return fiber_that_cannot_wait_yet();
+    return *self;
+}
 
 /// Stops the running fiber until wake() names it, whatever interrupts it: for waits that cannot be left. The caller has
 /// queued a waiter with the fiber's epoch somewhere.

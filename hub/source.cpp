@@ -12,7 +12,7 @@ bool is_link(waiter const& one) noexcept { return !one.who && one.group; }
 
 } // namespace
 
-source::~source() {
+void source::drop_links() noexcept {
     while (waiter* const left = waiting.find(is_link)) {
         left->unlink();
         delete static_cast<detail::source_link*>(left);

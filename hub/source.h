@@ -31,7 +31,12 @@ struct COIR_API source {
     virtual void release_source() noexcept {}
 
 protected:
-    ~source();
+    ~source() {
+        if (!waiting.empty()) drop_links();
+    }
+
+private:
+    void drop_links() noexcept;
 };
 
 namespace detail {
