@@ -4,7 +4,7 @@
 // writes down from where it was asked.
 //
 // An exception that is caught below that frame never asks it. Of one that is caught and rethrown there the last `throw`
-// is known, not the first. Nothing is allocated until a trace is put into words. x86-64; elsewhere traces are empty.
+// is known, not the first. x86-64; elsewhere traces are empty.
 #pragma once
 
 #include "fiber/export.h"

@@ -60,17 +60,19 @@ struct COIR_API context {
     wake_reason reason = wake_reason::ready;        // of the last wake
     int error = 0;                                  // its errno while it does not run
     interruption* interruptions = nullptr;          // exceptions that its waits are to throw (hub/interruption.h)
-    char const* waits_for = nullptr;                // for reports, valid while parked: a literal such as "read" …
-    std::int64_t waits_on = -1;                     // … and the descriptor or number that goes with it, -1 if none
+    context* stands_for = nullptr;   // a generator's body that runs for another: its waits throw the other's too
+    char const* waits_for = nullptr; // for reports, valid while parked: a literal such as "read" …
+    std::int64_t waits_on = -1;      // … and the descriptor or number that goes with it, -1 if none
 
-    value* inbox = nullptr;     // while suspended: where greenlet::switch_to leaves what it carries
-    std::exception_ptr pending; // thrown where greenlet::throw_into resumes it
+    value* inbox = nullptr;      // while suspended: where greenlet::switch_to leaves what it carries
+    std::exception_ptr pending;  // thrown where greenlet::throw_into resumes it
     context* delegate = nullptr; // while suspended: the generator's body that runs, and waits, in its stead
+    bool held = false; // suspended at a generator's yield: an exception from outside waits until it is resumed
 
     // How other threads wake it (hub/elsewhere.cpp).
-    context* next_woken = nullptr;               // in its hub's list of those
-    std::atomic<std::uint32_t> woken_epoch{0};   // the park that the last such wake was meant for
-    std::atomic<bool> woken_elsewhere{false};    // it is in the list, which then holds a reference
+    context* next_woken = nullptr;             // in its hub's list of those
+    std::atomic<std::uint32_t> woken_epoch{0}; // the park that the last such wake was meant for
+    std::atomic<bool> woken_elsewhere{false};  // it is in the list, which then holds a reference
 
     std::atomic<std::uint32_t> references{1};
     context* parent = nullptr; // who goes on when a raw greenlet ends; a counted reference
@@ -87,6 +89,14 @@ struct COIR_API context {
     /// Any thread; what the context wrote before it ended is visible then.
     bool ended() const noexcept { return state.load(std::memory_order_acquire) == run_state::ended; }
     bool on_this_thread() const noexcept;
+
+    /// Whose interruptions its waits are to throw first: its own, or those of the one that it stands for; null if there
+    /// are none.
+    context* interrupted() noexcept {
+        context* each = this;
+        while (each && !each->interruptions) each = each->stands_for;
+        return each;
+    }
 
     /// The name it was given, or its kind and number: "fiber-7". Allocates.
     std::string name() const;

@@ -23,6 +23,7 @@ struct generator_context::visit {
         of.retain(); // the body may destroy the generator
         of.consumer = &consumer;
         consumer.delegate = &of; // a kill or timeout of the consumer is raised where the body waits
+        of.stands_for = &consumer;
         of.yielded = nullptr;
         of.sent = value;
         if (home == &consumer) return;
@@ -33,6 +34,7 @@ struct generator_context::visit {
     ~visit() {
         of.consumer = nullptr;
         consumer.delegate = nullptr;
+        of.stands_for = nullptr;
         of.sent = nullptr;
         if (!of.yielded && !of.ended()) of.deserted = true; // the body waits, but its consumer was made to go on
         if (home != &consumer) {
@@ -80,9 +82,13 @@ void* generator_context::yield(void const* object) {
     if (!consumer) throw std::logic_error("generator: " + name() + " yields, but it was switched to by hand");
     struct offer {
         generator_context& self;
-        ~offer() { self.yielded = nullptr; }
+        ~offer() {
+            self.yielded = nullptr;
+            self.held = false;
+        }
     } const until_resumed{*this};
     yielded = object;
+    held = true;
     switch_by_hand(self, *consumer, {}, nullptr);
     return sent;
 }

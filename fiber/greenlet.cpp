@@ -38,6 +38,7 @@ void deliver(context& to, value& carried, std::exception_ptr error) noexcept {
 context& heir_of(context const& ended) noexcept {
     for (context* next = ended.parent; next; next = next->parent)
         if (next->state == run_state::suspended) return *next;
+    if (context* const loop = this_thread.last_resort; loop && loop->state == run_state::suspended) return *loop;
     std::fprintf(stderr, "coir: %s ended, but no parent of it is switched away to go on\n", ended.name().c_str());
     std::abort();
 }

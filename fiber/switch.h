@@ -34,6 +34,7 @@ struct thread_state {
     int* error;
     exception_globals* exceptions;
     std::uint64_t number; // 0 until the thread's first context is made
+    context* last_resort; // goes on when a greenlet ends and none of its ancestors can: the hub's loop, if there is one
 };
 extern COIR_API constinit thread_local thread_state this_thread __attribute__((tls_model("initial-exec")));
 
@@ -45,7 +46,9 @@ inline void context::become([[maybe_unused]] run_state next) noexcept {
         case ready: return next == running;
         case running: return next == ready || next == parked || next == suspended || next == ended;
         case parked: return next == ready;
-        case suspended: return next == running || next == ready || next == ended; // ready: interrupted; ended: a hub with its thread
+        case suspended:
+            return next == running || next == ready ||
+                   next == ended; // ready: interrupted; ended: a hub with its thread
         case ended: return false;
         }
         return false;

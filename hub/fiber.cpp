@@ -186,7 +186,7 @@ bool task::end_unbegun(std::exception_ptr const& why) noexcept {
 
 void task::end_with_thread() {
     auto const exit = std::make_exception_ptr(fiber_exit{});
-    if (!end_unbegun(exit)) interrupt(waiting_for(*this), *new thrown_from_outside(exit));
+    if (!end_unbegun(exit)) interrupt(*this, *new thrown_from_outside(exit));
 }
 
 void task::unreferenced() noexcept {
@@ -252,11 +252,10 @@ public:
         for (any_fiber const& each : all) {
             detail::task& target = each.control_block();
             if (target.end_unbegun(error)) continue;
-            context& waits = waiting_for(target);
             auto& thrown = *new thrown_from_outside(error);
             // One that waits is not to be given anything any more; the others get it where they wait by then.
-            bool const interrupted = waits.state == run_state::parked && interrupt_in_place(waits, thrown);
-            targets_.push_back({each, thrown, interrupted ? &waits : nullptr});
+            bool const waits = waiting_for(target).state == run_state::parked;
+            targets_.push_back({each, thrown, waits ? interrupt_in_place(target, thrown) : nullptr});
         }
     }
     ~killing() {
@@ -298,8 +297,7 @@ private:
             if (!next && each.of.ready()) {
                 each.thrown.take();
             } else if (!next) {
-                context& waits = waiting_for(each.of.control_block());
-                if (interrupt_in_place(waits, each.thrown)) next = &waits;
+                next = interrupt_in_place(each.of.control_block(), each.thrown);
             }
             if (next) here.resume(*next);
         }

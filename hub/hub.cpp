@@ -26,6 +26,13 @@ constexpr std::size_t hub_stack_size = 256 * 1024; // libev and the callbacks of
 // While fibers never stop being ready, I/O is looked at this often. A look is a system call of about a microsecond.
 constexpr std::int64_t look_interval = 100'000; // ns
 
+// The thread's own: a greenlet's ancestors lead there.
+context& context_of_thread() {
+    context* each = &context::current();
+    while (each->parent) each = each->parent;
+    return *each;
+}
+
 constexpr std::int64_t trim_interval = 1'000'000'000; // ns
 
 } // namespace
@@ -45,6 +52,7 @@ hub& hub::current() {
         at_thread_end(*made);
         this_scheduler.owner = made;
         this_scheduler.loop = made;
+        this_thread.last_resort = made;
         hub_was_made.store(true, std::memory_order_relaxed);
     }
     return *this_scheduler.owner;
@@ -59,7 +67,7 @@ hub::hub(stack where)
       loop_(std::make_unique<loop>(registration_->bit())), trim_([](coir::timer& due) noexcept {
           if (trim_stacks()) hub::current().timers_.set(due, steady_now() + trim_interval);
       }),
-      thread_(context::current()) {
+      thread_(context_of_thread()) {
     context::prepare(place_on_top(place, 0));
     parent = &thread_;
     thread_.retain();
@@ -85,6 +93,7 @@ void hub::close(thread_ending& which) noexcept {
     self.run_posted();
     this_scheduler.ready.release_memory();
     this_scheduler = {};
+    this_thread.last_resort = nullptr;
     self.become(run_state::ended);
     if (self.alive_ > 0) return; // what other threads may still find in their queues leads here
     self.loop_.reset();
@@ -234,7 +243,7 @@ bool hub::settle() {
 
 void hub::break_deadlock(std::string const& lines) {
     auto error = std::make_exception_ptr(would_block_forever("this would block forever:\n" + lines));
-    interrupt(waiting_for(thread_), *new thrown_from_outside(std::move(error)));
+    interrupt(thread_, *new thrown_from_outside(std::move(error)));
 }
 
 bool hub::join(deadline until) {

@@ -19,6 +19,8 @@ context& waiting_for(context& target) noexcept {
     return *leaf;
 }
 
+namespace {
+
 void queue_interruption(context& target, interruption& why) noexcept {
     assert(!why.queued() && target.on_this_thread());
     interruption** last = &target.interruptions;
@@ -28,24 +30,25 @@ void queue_interruption(context& target, interruption& why) noexcept {
     why.of = &target;
 }
 
-bool interrupt_in_place(context& target, interruption& why) noexcept {
-    switch (target.state.load(std::memory_order_relaxed)) {
-    case run_state::parked:
+} // namespace
+
+context* interrupt_in_place(context& target, interruption& why) noexcept {
+    context& waits = waiting_for(target);
+    run_state const state = waits.state.load(std::memory_order_relaxed);
+    if (state == run_state::suspended && !waits.held) {
+        waits.pending = why.take();
+    } else {
         queue_interruption(target, why);
-        ++target.epoch;
-        target.reason = wake_reason::cancelled;
-        target.become(run_state::ready);
-        return true;
-    case run_state::suspended:
-        target.pending = why.take();
-        target.become(run_state::ready);
-        return true;
-    default: queue_interruption(target, why); return false;
+        if (state != run_state::parked) return nullptr;
+        ++waits.epoch;
+        waits.reason = wake_reason::cancelled;
     }
+    waits.become(run_state::ready);
+    return &waits;
 }
 
 void interrupt(context& target, interruption& why) {
-    if (interrupt_in_place(target, why)) this_scheduler.ready.push(target);
+    if (context* const next = interrupt_in_place(target, why)) this_scheduler.ready.push(*next);
 }
 
 void withdraw(interruption& why) noexcept {
@@ -65,7 +68,7 @@ std::exception_ptr first_of(context& target) noexcept {
 
 } // namespace
 
-void throw_interruption(context& self) { std::rethrow_exception(first_of(self)); }
+void throw_interruption(context& self) { std::rethrow_exception(first_of(*self.interrupted())); }
 
 void drop_interruption(context& target) noexcept { first_of(target); }
 

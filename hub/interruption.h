@@ -1,6 +1,7 @@
 // What ends a wait from outside: a kill, a timeout, a deadlock. An interruption is queued at the fiber it is for and
-// thrown by that fiber's next wait, or by the one it is parked in; one wait throws one. A wait that was granted in the
-// same moment returns normally and leaves it to the next, so that nothing that was handed over is lost.
+// thrown by that fiber's next wait, or by the one it is parked in; one wait throws one. The waits of a generator's body
+// are its consumer's. A wait that was granted in the same moment returns normally and leaves it to the next, so that
+// nothing that was handed over is lost.
 //
 // For the fiber's own thread.
 #pragma once
@@ -35,13 +36,11 @@ struct COIR_API thrown_from_outside final : interruption {
 /// The context that waits for `target`: itself, or the body of the generator that it lets run.
 context& waiting_for(context& target) noexcept;
 
-/// Queues `why` at `target`.
-void queue_interruption(context& target, interruption& why) noexcept;
-/// The same, and sees to it that `target` throws it: if it is parked, or was switched away from by hand, it becomes
-/// ready to run, behind the others.
+/// Queues `why` at `target`, and sees to it that the one that waits for it throws it: if that is parked, or was
+/// switched away from by hand, it becomes ready to run, behind the others.
 void interrupt(context& target, interruption& why);
-/// The same, but leaves it to the caller to let it run: true if it is ready for that now.
-bool interrupt_in_place(context& target, interruption& why) noexcept;
+/// The same, but leaves it to the caller to let it run: returns who is ready for that now, or null.
+context* interrupt_in_place(context& target, interruption& why) noexcept;
 
 /// Takes `why` out of the list it is in.
 COIR_API void withdraw(interruption& why) noexcept;
@@ -55,7 +54,7 @@ void drop_interruption(context& target) noexcept;
 /// yet: where C code was told of it by an errno (ECANCELED), and in long computations. Any thread.
 inline void interruption_point() {
     context* const self = this_thread.current;
-    if (self && self->interruptions) [[unlikely]]
+    if (self && self->interrupted()) [[unlikely]]
         throw_interruption(*self);
 }
 

@@ -53,7 +53,7 @@ inline wake_reason park_through(context& self, char const* what, std::int64_t on
 
 /// The same, but `cancelled` at once if an interruption waits for the fiber already.
 inline wake_reason park(context& self, char const* what, std::int64_t on = -1) noexcept {
-    if (self.interruptions) [[unlikely]] {
+    if (self.interrupted()) [[unlikely]] {
         ++self.epoch; // no wake was used up, but one may be under way
         return wake_reason::cancelled;
     }

@@ -11,7 +11,7 @@ timeout::alarm::alarm(timeout& of) noexcept
     : timer([](timer& due) noexcept {
           auto& passed = static_cast<alarm&>(due);
           passed.whole.expired_ = true;
-          interrupt(waiting_for(*passed.whole.fiber_), passed);
+          interrupt(*passed.whole.fiber_, passed);
       }),
       whole(of) {}
 

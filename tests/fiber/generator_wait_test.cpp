@@ -9,6 +9,7 @@
 #include "hub/wait.h"
 #include "tests/fiber/generator_bodies.h"
 #include "tests/never_ended.h"
+#include "tests/rerun.h"
 
 #include <chrono>
 #include <gtest/gtest.h>
@@ -25,7 +26,6 @@ using coir::greenlet;
 using namespace std::chrono_literals;
 
 TEST(generator_wait, yield_elsewhere_is_refused) {
-    coir::hub::current();
     std::string in_greenlet, in_fiber;
     generator<int> g{[&](auto& out) {
         greenlet([&] { in_greenlet = what_of([&] { out.yield(1); }); }).switch_to();
@@ -193,6 +193,92 @@ TEST(generator_wait, a_timeout_of_the_consumer_is_raised_where_the_body_waits) {
     }
     EXPECT_EQ(ran, 1);
     EXPECT_TRUE(g.finished());
+}
+
+namespace {
+
+// A fiber that grants a wait at a moment when timeouts that end within `time` have passed, too, but not been looked at:
+// the hub runs what is posted before it looks at the timers.
+coir::fiber<void> grant_late(coir::event& granted, std::chrono::milliseconds time) {
+    return coir::spawn([&granted, time] {
+        auto const until = std::chrono::steady_clock::now() + time + 1ms;
+        while (std::chrono::steady_clock::now() < until) {}
+        coir::hub::current().post([&granted] { granted.set(); });
+    });
+}
+
+} // namespace
+
+TEST(generator_wait, a_timeout_that_a_granted_wait_of_the_body_leaves_is_thrown_by_the_consumers_next) {
+    coir::event granted;
+    int got = 0;
+    auto consumer = coir::spawn([&] {
+        coir::timeout limit{1ms};
+        {
+            generator<int> g{[&](auto& out) {
+                granted.wait();
+                out.yield(1);
+            }};
+            got = *g.next();
+        }
+        EXPECT_TRUE(limit.expired());
+        EXPECT_THROW(coir::yield(), coir::timed_out);
+    });
+    auto granter = grant_late(granted, 1ms);
+    coir::joinall({consumer, granter});
+    EXPECT_EQ(got, 1);
+}
+
+TEST(generator_wait, a_timeout_that_passed_before_is_thrown_where_the_body_waits) {
+    coir::event granted;
+    bool waited = false;
+    auto consumer = coir::spawn([&] {
+        coir::timeout limit{1ms};
+        granted.wait();
+        EXPECT_TRUE(limit.expired());
+        generator<int> g{[&](auto&) {
+            waited = true;
+            coir::sleep(24h);
+        }};
+        EXPECT_THROW(g.next(), coir::timed_out);
+    });
+    auto granter = grant_late(granted, 1ms);
+    coir::joinall({consumer, granter});
+    EXPECT_TRUE(waited);
+}
+
+TEST(generator_wait, a_timeout_of_the_body_waits_while_it_is_held) {
+    generator<int> g{[](auto& out) {
+        coir::timeout limit{1ms};
+        out.yield(1);
+        EXPECT_TRUE(limit.expired());
+        out.yield(2);
+        EXPECT_THROW(coir::yield(), coir::timed_out);
+        out.yield(3);
+    }};
+    EXPECT_EQ(g.next(), 1);
+    coir::sleep(2ms);
+    EXPECT_EQ(g.next(), 2);
+    EXPECT_EQ(g.next(), 3);
+    EXPECT_EQ(g.next(), std::nullopt);
+}
+
+TEST(generator_wait, DISABLED_makes_the_threads_hub) {
+    generator<int> g{[](auto& out) {
+        coir::yield();
+        out.yield(1);
+    }};
+    EXPECT_EQ(g.next(), 1);
+    EXPECT_EQ(g.next(), std::nullopt);
+    g = {};
+    coir::event never;
+    EXPECT_THROW(never.wait(), coir::would_block_forever);
+}
+
+// The hub is to know the thread's own context, not that of the body.
+TEST(generator_wait, a_body_may_be_the_first_that_needs_a_hub) {
+    auto const run = rerun("generator_wait.DISABLED_makes_the_threads_hub");
+    EXPECT_TRUE(run.passed()) << run.output << run.error;
 }
 
 TEST(generator_wait, a_body_that_waits_for_nothing_is_a_deadlock) {

@@ -239,3 +239,19 @@ TEST(hub, no_descriptors_for_a_loop_is_an_error_not_the_end) {
     auto const child = rerun("hub.DISABLED_descriptors_run_out");
     EXPECT_TRUE(child.passed()) << child.status << child.output << child.error;
 }
+
+// The thread was made to go on while its greenlet waited: when that ends nobody waits for it.
+TEST(hub, goes_on_when_a_greenlet_ends_whose_parent_waits_elsewhere) {
+    coir::event go;
+    bool ended = false;
+    coir::greenlet waits([&] {
+        go.wait();
+        ended = true;
+    });
+    coir::timeout limit{1ms};
+    EXPECT_THROW(waits.switch_to(), coir::timed_out);
+    go.set();
+    coir::sleep(1ms);
+    EXPECT_TRUE(ended);
+    EXPECT_TRUE(waits.dead());
+}
