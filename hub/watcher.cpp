@@ -32,20 +32,22 @@ void watcher::check_thread() const {
     if (!is_here()) throw std::logic_error(std::string("a hub::") + kind_ + " belongs to another thread");
 }
 
-// Its hub would go on using an active one.
+// False if there is nothing left to be stopped. On another thread its hub may be just using it, and would go on.
+bool watcher::may_stop() const noexcept {
+    if (is_here()) return true;
+    bool lives = false; // it does not in a forked child
+    if (home_) for_each_hub([&](hub& each, std::uint64_t) { lives |= &each == home_; });
+    if (!lives) return false;
+    std::fprintf(stderr, "coir: a hub::%s was stopped or destroyed on another thread than its own\n", kind_);
+    std::terminate();
+}
+
 void watcher::end() noexcept {
-    if (home_ && !is_here()) {
-        bool lives = false; // it does not in a forked child
-        for_each_hub([&](hub& each, std::uint64_t) { lives |= &each == home_; });
-        if (lives) {
-            std::fprintf(stderr, "coir: a hub::%s was destroyed on another thread than its own\n", kind_);
-            std::terminate();
-        }
-        armed_ = false;
-        return;
+    if (may_stop()) {
+        assert(waiting_ == 0); // it has to outlive those who wait
+        stop();
     }
-    assert(waiting_ == 0); // it has to outlive those who wait
-    stop();
+    armed_ = false;
 }
 
 void watcher::begin(std::unique_ptr<call> what) {
@@ -70,8 +72,8 @@ void watcher::use_without_call() {
 }
 
 void watcher::stop() noexcept {
+    if (!may_stop()) return;
     auto const last = std::exchange(call_, nullptr); // its destructor may do anything: at the end
-    if (!is_here()) return;
     started_ = false;
     drop_delivery();
     unuse();

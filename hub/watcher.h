@@ -27,7 +27,7 @@ public:
     bool active() const noexcept { return armed_; }
 
     /// Undoes start(): the callback is not called any more, even if what it is for has happened, and is destroyed.
-    /// Fibers that are in wait() go on waiting. Its own thread.
+    /// Fibers that are in wait() go on waiting. Its own thread: on another one, while that lives, it ends the program.
     void stop() noexcept;
 
     /// While an active watcher has a reference the thread has something to wait for: hub::join goes on, and no
@@ -47,6 +47,9 @@ protected:
     explicit watcher(char const* kind, std::int64_t number = -1, bool ref = true);
     ~watcher();
 
+    /// **Parks** until it happens the next time, true, or `until` has passed, false. It is active at least meanwhile,
+    /// and must outlive the wait. Throws what interrupts the caller, would_block_forever if nothing is left that could
+    /// wake it, and what start() throws. Its own thread.
     bool wait(deadline until = {});
     void begin(std::unique_ptr<call> what);
     /// First of all in the destructor of each kind.
@@ -93,6 +96,7 @@ private:
     void call_now() noexcept;
     void after_fork() noexcept;
     bool is_here() const noexcept;
+    bool may_stop() const noexcept;
 
     hub* home_; // null when its thread has ended
     std::uint64_t thread_;

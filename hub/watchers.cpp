@@ -86,11 +86,11 @@ hub::timer::alarm::alarm(hub::timer& whole) noexcept
     : coir::timer([](coir::timer& due) noexcept { static_cast<alarm&>(due).of.ring(); }), of(whole) {}
 
 hub::timer::timer(std::chrono::nanoseconds after, std::chrono::nanoseconds repeat)
-    : watcher_of("timer"), after_(after), repeat_(repeat), first_in_(after) {
+    : watcher_of("timer"), after_(after), repeat_(repeat) {
     if (after.count() < 0 || repeat.count() < 0) throw std::invalid_argument("hub::timer: a negative duration");
 }
 
-void hub::timer::arm() { set(deadline(std::exchange(first_in_, after_)).ns()); }
+void hub::timer::arm() { set(deadline(after_).ns()); }
 
 void hub::timer::disarm() noexcept {
     if (!alarm_.set()) return;
@@ -108,7 +108,8 @@ void hub::timer::set(std::int64_t at) {
 void hub::timer::ring() noexcept {
     --list().entries;
     bool const once = repeat_.count() == 0;
-    if (!once) set(std::max(at_ + repeat_.count(), steady_now()));
+    std::int64_t const now = steady_now(); // not before at_
+    if (!once) set(std::max(now, at_ + std::min(repeat_.count(), timer_heap::none - now)));
     fire(once);
 }
 
@@ -116,13 +117,9 @@ void hub::timer::again() {
     check_thread();
     if (repeat_.count() == 0) return stop();
     drop_delivery();
-    if (active()) {
-        disarm();
-        set(deadline(repeat_).ns());
-    }
-    first_in_ = repeat_;
     use_without_call();
-    first_in_ = after_;
+    disarm();
+    set(deadline(repeat_).ns());
 }
 
 std::string signal_handler::name_of_handler(int number) {

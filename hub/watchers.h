@@ -2,18 +2,13 @@
 // loop.io() and so on; libev itself does not appear. Fibers seldom need them: a plain wait is shorter.
 //
 // A watcher belongs to the thread that made it, and everything is for that thread only, except hub::async::send().
-// start() and what a callback may do stand in hub/watcher.h. wait(), of every kind but hub::fork:
+// What all have, start(), stop() and wait(), stands in hub/watcher.h.
 //
-//   **Parks** until it happens the next time, true, or `until` has passed, false. The watcher is active at least
-//   meanwhile. It must outlive the wait. Throws what interrupts the caller, would_block_forever if it has no reference
-//   and nothing else is left, and what start() throws.
+// Most have a start() without a callback, too: the watcher is active from then on, and if it happens while nobody waits
+// the next wait() returns at once, once however often it was.
 //
-// Kinds that stay to be seen have start() without a callback, too: the watcher is active from then on, and if it
-// happens while nobody waits the next wait() returns at once, once however often it was.
-//
-// Destruction stops a watcher; on another thread than its own, while that lives, it ends the program. In a child that a
-// fiber forks all are inactive, except hub::fork, and may be started again: what they were set up for belongs to the
-// parent.
+// Destruction stops a watcher. In a child that a fiber forks all are inactive, except hub::fork, and may be started
+// again: what they were set up for belongs to the parent.
 //
 // libev's priorities have no counterpart: what happens is told in the order in which it does. hub::prepare, hub::check
 // and hub::idle are called at their places in the hub's turn.
@@ -87,7 +82,6 @@ public:
     void again();
     template <class F>
     void again(F&& function) {
-        first_in_ = repeat_;
         start(std::forward<F>(function));
         again();
     }
@@ -103,7 +97,7 @@ private:
     void ring() noexcept;
 
     alarm alarm_{*this};
-    std::chrono::nanoseconds after_, repeat_, first_in_;
+    std::chrono::nanoseconds const after_, repeat_;
     std::int64_t at_ = 0; // steady ns
 };
 

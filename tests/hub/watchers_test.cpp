@@ -205,6 +205,10 @@ TEST(timer, a_very_late_one_is_never) {
     EXPECT_FALSE(one.wait(1ms));
     one.again();
     EXPECT_FALSE(one.wait(1ms));
+    hub::timer first{0s, std::chrono::nanoseconds::max()};
+    first.start([] {});
+    EXPECT_TRUE(first.wait());
+    EXPECT_FALSE(first.wait(1ms));
 }
 
 TEST(periodic, at_a_moment) {
