@@ -9,6 +9,8 @@
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
+#include <mutex>
 #include <pthread.h>
 #include <string>
 #include <system_error>
@@ -90,6 +92,36 @@ void detail::offload(void (*call)(void*), void* argument, char const* what) {
         if (!one.done && !here.expects_post()) interruption_point();
     }
     errno = one.error;
+}
+
+bool detail::run_on_worker(owned_call& what, char const* name) {
+    struct due final : job {
+        owned_call& of;
+        explicit due(owned_call& call) : job{&work}, of(call) {}
+        static void work(job& self) noexcept {
+            std::unique_ptr<due> const mine{static_cast<due*>(&self)};
+            errno = mine->of.error;
+            mine->of.call();
+            mine->of.error = errno;
+            mine->of.done.set();
+            mine->of.release();
+        }
+    };
+    what.error = errno;
+    auto next = std::make_unique<due>(what);
+    try {
+        shared_workers().submit(*next);
+        next.release();
+    } catch (...) {
+        what.release(); // the worker's
+        throw;
+    }
+    std::unique_lock held{what.done.lock};
+    waiter one;
+    wake_reason why = wake_reason::ready;
+    if (!static_cast<source&>(what.done).is_ready()) why = what.done.waiting.wait_quietly(one, held, {}, name);
+    if (why == wake_reason::ready) errno = what.error;
+    return why == wake_reason::ready;
 }
 
 } // namespace coir

@@ -4,7 +4,9 @@
 #pragma once
 
 #include "fiber/export.h"
+#include "hub/event.h"
 
+#include <atomic>
 #include <cstddef>
 #include <exception>
 #include <functional>
@@ -57,6 +59,47 @@ std::invoke_result_t<F&> offload(F&& function, char const* what = "an offloaded 
         &call, what);
     if (call.error) std::rethrow_exception(call.error);
     if constexpr (!std::is_void_v<result_type>) return std::move(*call.result);
+}
+
+namespace detail {
+
+// A call that owns what it uses, so that its caller may leave. Counted: by the caller and by the worker.
+struct COIR_API owned_call {
+    event done;
+    int error = 0; // errno, in and out
+    std::atomic<int> references{2};
+
+    owned_call() = default;
+    virtual ~owned_call() = default;
+    virtual void call() = 0;
+    void release() noexcept {
+        if (references.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+    }
+};
+
+/// **Parks.** False if the caller was interrupted before the call was done.
+COIR_API bool run_on_worker(owned_call& what, char const* name);
+
+} // namespace detail
+
+/// **Parks.** As offload(), with a function that owns what it uses and throws nothing: if something interrupts the
+/// caller meanwhile, nothing is returned, what interrupts stays for the next wait, and the call goes on alone. For
+/// hooks, whose callers are C. Throws std::system_error if no worker can be started. Any thread.
+template <class F>
+std::optional<std::invoke_result_t<F&>> offload_or_leave(F function, char const* what) {
+    using result_type = std::invoke_result_t<F&>;
+    struct made final : detail::owned_call {
+        F function;
+        std::optional<result_type> result;
+        explicit made(F&& from) : function(std::move(from)) {}
+        void call() override { result.emplace(function()); }
+    };
+    struct held {
+        made& call;
+        ~held() { call.release(); }
+    } const one{*new made(std::move(function))};
+    if (!detail::run_on_worker(one.call, what)) return std::nullopt;
+    return std::move(one.call.result);
 }
 
 } // namespace coir

@@ -15,8 +15,8 @@ void wait_queue::notify_all() noexcept {
     while (!empty()) grant(pop());
 }
 
-bool wait_queue::wait(waiter& one, std::unique_lock<thread_lock>& held, deadline until, char const* what,
-                      std::int64_t on) {
+wake_reason wait_queue::wait_quietly(waiter& one, std::unique_lock<thread_lock>& held, deadline until, char const* what,
+                                     std::int64_t on) {
     context& self = fiber_that_waits();
     one.who = &self;
     one.home = this_scheduler.owner;
@@ -26,8 +26,14 @@ bool wait_queue::wait(waiter& one, std::unique_lock<thread_lock>& held, deadline
     wake_reason const why = park(self, what, on, until);
     held.lock(); // whoever granted it has let go of it then
     if (one.queued()) one.unlink();
-    if (!one.granted && why == wake_reason::cancelled) throw_interruption(self);
-    return one.granted;
+    return one.granted ? wake_reason::ready : why;
+}
+
+bool wait_queue::wait(waiter& one, std::unique_lock<thread_lock>& held, deadline until, char const* what,
+                      std::int64_t on) {
+    wake_reason const why = wait_quietly(one, held, until, what, on);
+    if (why == wake_reason::cancelled) throw_interruption(*this_thread.current);
+    return why == wake_reason::ready;
 }
 
 void wait_queue::wait_through(std::unique_lock<thread_lock>& held, char const* what) {

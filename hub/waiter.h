@@ -119,6 +119,9 @@ public:
     }
     /// The same with a waiter that carries more.
     bool wait(waiter& one, std::unique_lock<thread_lock>& held, deadline until, char const* what, std::int64_t on = -1);
+    /// The same, but tells what ended the wait, `cancelled`, instead of throwing: for hooks, whose callers are C.
+    wake_reason wait_quietly(waiter& one, std::unique_lock<thread_lock>& held, deadline until, char const* what,
+                             std::int64_t on = -1);
     /// The same for a wait that cannot be left: what interrupts it is thrown by the fiber's next one.
     void wait_through(std::unique_lock<thread_lock>& held, char const* what);
     void wait_through(waiter& one, std::unique_lock<thread_lock>& held, char const* what);

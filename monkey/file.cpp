@@ -21,11 +21,11 @@ long kernel_result(long result) noexcept { return result == -1 ? -errno : result
 } // namespace
 
 long body::fsync(int fd) {
-    return offload([fd] { return kernel(SYS_fsync, fd); }, "fsync");
+    return offload_or_leave([fd] { return kernel(SYS_fsync, fd); }, "fsync").value_or(-ECANCELED);
 }
 
 long body::fdatasync(int fd) {
-    return offload([fd] { return kernel(SYS_fdatasync, fd); }, "fdatasync");
+    return offload_or_leave([fd] { return kernel(SYS_fdatasync, fd); }, "fdatasync").value_or(-ECANCELED);
 }
 
 long body::close(int fd) {

@@ -7,6 +7,9 @@
 #include "monkey/retry.h"
 
 #include <cerrno>
+#include <cstring>
+#include <sys/uio.h>
+#include <unistd.h>
 
 namespace coir::monkey {
 namespace {
@@ -98,8 +101,17 @@ long body::accept4(int fd, sockaddr* peer, socklen_t* length, int flags) {
     return accepted;
 }
 
-// A blocking connect cannot be tried either: a worker thread makes it. The kernel keeps to SO_SNDTIMEO there. That of a
-// datagram socket only notes the address.
+// As the kernel copies what a program points to: false where that is no memory of its.
+bool copied(void* to, void const* from, std::size_t size) noexcept {
+    iovec const here{to, size}, there{const_cast<void*>(from), size};
+    long const got = kernel(SYS_process_vm_readv, getpid(), &here, 1, &there, 1, 0);
+    if (got == -EFAULT || (got >= 0 && std::size_t(got) < size)) return false;
+    if (got < 0) std::memcpy(to, from, size); // it is not allowed
+    return true;
+}
+
+// A blocking connect cannot be tried either: a worker thread makes it, and goes on if its fiber is killed. The kernel
+// keeps to SO_SNDTIMEO there. That of a datagram socket only notes the address.
 long body::connect(int fd, sockaddr const* to, socklen_t length) {
     descriptor& about = describe(fd);
     int type = 0;
@@ -108,7 +120,10 @@ long body::connect(int fd, sockaddr const* to, socklen_t length) {
                           kernel(SYS_getsockopt, fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type != SOCK_DGRAM;
     if (!may_wait) return kernel(SYS_connect, fd, to, length);
     about.drained.store(false, std::memory_order_relaxed);
-    return offload([&] { return kernel(SYS_connect, fd, to, length); }, "connect");
+    if (length > sizeof(sockaddr_storage)) return -EINVAL;
+    sockaddr_storage copy;
+    if (!copied(&copy, to, length)) return -EFAULT;
+    return offload_or_leave([=] { return kernel(SYS_connect, fd, &copy, length); }, "connect").value_or(-ECANCELED);
 }
 
 long body::recvfrom(int fd, void* buffer, size_t size, int flags, sockaddr* from, socklen_t* length) {

@@ -9,6 +9,7 @@
 #include <sys/epoll.h>
 #include <sys/select.h>
 #include <unistd.h>
+#include <vector>
 
 using namespace std::chrono_literals;
 
@@ -97,6 +98,35 @@ TEST(kill, ends_poll_select_and_epoll_wait) {
         return epoll_wait(set, &came, 1, -1);
     });
     close(set);
+}
+
+// A worker makes the call, and goes on without the fiber.
+TEST(kill, ends_a_connect) {
+    listener const full; // its backlog is: nobody accepts
+    std::vector<int> waiting;
+    for (bool connected = true; connected;) {
+        waiting.push_back(checked(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), "socket"));
+        connect(waiting.back(), reinterpret_cast<sockaddr const*>(&full.address), sizeof full.address);
+        pollfd made{waiting.back(), POLLOUT, 0};
+        connected = poll(&made, 1, 20) == 1;
+    }
+    int const one = checked(socket(AF_INET, SOCK_STREAM, 0), "socket");
+    auto blocked = coir::spawn([&] {
+        EXPECT_EQ(connect(one, reinterpret_cast<sockaddr const*>(&full.address), sizeof full.address), -1);
+        EXPECT_EQ(errno, ECANCELED);
+        EXPECT_THROW(coir::interruption_point(), coir::fiber_exit);
+    });
+    until_parked(blocked);
+    EXPECT_TRUE(blocked.kill());
+    for (int each : waiting) close(each);
+    close(one);
+}
+
+TEST(connect, of_a_bad_address_says_so) {
+    int const one = checked(socket(AF_INET, SOCK_STREAM, 0), "socket");
+    EXPECT_EQ(connect(one, reinterpret_cast<sockaddr const*>(8), sizeof(sockaddr_in)), -1);
+    EXPECT_EQ(errno, EFAULT);
+    close(one);
 }
 
 // Nothing is lost: the byte that comes later is still there.
