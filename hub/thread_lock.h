@@ -2,6 +2,8 @@
 // never parks and never runs a stranger's code while it holds it. Internal.
 #pragma once
 
+#include "fiber/export.h"
+
 #include <atomic>
 #include <sys/single_threaded.h>
 
@@ -25,24 +27,16 @@ public:
             return state_.store(free, std::memory_order_relaxed);
         // The last touch: whoever gets the lock may free what it lies in. notify_one uses the address only.
         if (state_.exchange(free, std::memory_order_release) == contended) [[unlikely]]
-            state_.notify_one();
+            wake_one();
     }
 
 private:
     enum : int { free, held, contended };
 
-    [[gnu::noinline, gnu::cold]] void wait() noexcept {
-        constexpr int spins = 100; // about as long as any holder takes
-        for (int i = 0; i < spins; ++i) {
-            int seen = free;
-            if (state_.load(std::memory_order_relaxed) == free &&
-                state_.compare_exchange_weak(seen, held, std::memory_order_acquire, std::memory_order_relaxed))
-                return;
-            __builtin_ia32_pause();
-        }
-        while (state_.exchange(contended, std::memory_order_acquire) != free)
-            state_.wait(contended, std::memory_order_relaxed);
-    }
+    // In the library only: std::atomic's waits count those who wait, and each library that has them inline counts for
+    // itself and wakes nobody else's.
+    COIR_API void wait() noexcept;
+    COIR_API void wake_one() noexcept;
 
     std::atomic<int> state_{free};
 };
