@@ -76,6 +76,7 @@ void membership::discard(any_fiber const& one) noexcept {
 void membership::let_go() noexcept {
     std::unique_lock held{lock_};
     auto const members = std::exchange(members_, {});
+    for (std::size_t i = 0; i < members.size(); ++i) places_.give_back();
     held.unlock();
     for (auto const& [id, each] : members) each.fiber.unlink(each.link);
 }

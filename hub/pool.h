@@ -1,9 +1,9 @@
 // Groups of fibers, and pools: groups of a limited size. A fiber that ends leaves its group, which is so told who is
 // still at work, waited for and killed as a whole.
 //
-// A group keeps handles to its members and nothing more: when it is destroyed they go on, as after the last handle to a
-// fiber. kill() or join() it first where they use what is about to go. Who waits in it must not outlive it. Any
-// thread; its fibers may belong to several.
+// A group keeps handles to its members and nothing more: when it is destroyed it discards them and they go on, as after
+// the last handle to a fiber. kill() or join() it first where they use what is about to go. Who waits in it must not
+// outlive it; what imap and apply_async have begun goes on by itself. Any thread; its fibers may belong to several.
 #pragma once
 
 #include "hub/deadline.h"
