@@ -9,7 +9,6 @@
 #include <sys/epoll.h>
 #include <sys/select.h>
 #include <unistd.h>
-#include <vector>
 
 using namespace std::chrono_literals;
 
@@ -102,14 +101,9 @@ TEST(kill, ends_poll_select_and_epoll_wait) {
 
 // A worker makes the call, and goes on without the fiber.
 TEST(kill, ends_a_connect) {
-    listener const full; // its backlog is: nobody accepts
-    std::vector<int> waiting;
-    for (bool connected = true; connected;) {
-        waiting.push_back(checked(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), "socket"));
-        connect(waiting.back(), reinterpret_cast<sockaddr const*>(&full.address), sizeof full.address);
-        pollfd made{waiting.back(), POLLOUT, 0};
-        connected = poll(&made, 1, 20) == 1;
-    }
+    listener const full; // when one connection waits to be accepted, which nobody does
+    checked(listen(full.fd, 0), "listen");
+    int const waits = full.connect();
     int const one = checked(socket(AF_INET, SOCK_STREAM, 0), "socket");
     auto blocked = coir::spawn([&] {
         EXPECT_EQ(connect(one, reinterpret_cast<sockaddr const*>(&full.address), sizeof full.address), -1);
@@ -118,7 +112,7 @@ TEST(kill, ends_a_connect) {
     });
     until_parked(blocked);
     EXPECT_TRUE(blocked.kill());
-    for (int each : waiting) close(each);
+    close(waits);
     close(one);
 }
 
