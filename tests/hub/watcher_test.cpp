@@ -198,6 +198,40 @@ TEST(watchers, one_that_waits_is_killed) {
     EXPECT_TRUE(waiting.successful()) << "fiber_exit";
 }
 
+TEST(watchers, killed_just_before_it_happens) {
+    hub::async one;
+    one.start();
+    auto waiting = coir::spawn([&] { one.wait(); });
+    coir::yield();
+    one.send();
+    waiting.kill({.block = false});
+    waiting.join();
+    EXPECT_TRUE(waiting.successful() && !waiting.returned()) << "by fiber_exit";
+    EXPECT_TRUE(one.wait()) << "it is kept for who comes next";
+}
+
+TEST(watchers, a_timeout_just_after_it_happened) {
+    bool granted = false, late = false;
+    std::chrono::steady_clock::time_point passes;
+    auto waiting = coir::spawn([&] {
+        hub::timer one{0s};
+        one.start(); // due before the timeout, however long this takes
+        passes = std::chrono::steady_clock::now() + 1ms;
+        coir::timeout const limit{passes};
+        granted = one.wait();
+        try {
+            coir::sleep(10s);
+        } catch (coir::timed_out const& which) {
+            late = limit.raised(which);
+        }
+    });
+    coir::yield();
+    while (std::chrono::steady_clock::now() < passes) {} // the loop finds both due
+    waiting.join();
+    EXPECT_TRUE(granted);
+    EXPECT_TRUE(late) << "by the next wait";
+}
+
 TEST(watchers, a_timeout_ends_a_wait) {
     hub::async never;
     EXPECT_FALSE(coir::with_timeout(1ms, [&] { never.wait(); }));

@@ -134,6 +134,44 @@ TEST(fork_watcher, a_wait_that_the_child_inherits) {
     EXPECT_EQ(exit_status_of(child), 8);
 }
 
+// In the child the hub goes on where it is, with nobody but the thread's own fiber to be told.
+TEST(fork_watcher, a_callback_that_forks) {
+    hub::fork forked;
+    hub::timer once{0s}, other{20ms};
+    bool in_child = false, told = false;
+    pid_t child = -1;
+    forked.start([&] { in_child = true; });
+    once.start([&] { child = fork(); });
+    try {
+        EXPECT_TRUE(other.wait());
+    } catch (coir::would_block_forever const&) {
+        told = true;
+    }
+    if (child == 0) _exit(in_child && told && !other.active() && other.wait() ? 6 : 1);
+    EXPECT_FALSE(in_child || told);
+    EXPECT_EQ(exit_status_of(child), 6);
+}
+
+TEST(fork_watcher, a_signals_handler_that_forks) {
+    pid_t child = -1;
+    bool in_child = false;
+    hub::fork forked;
+    forked.start([&] { in_child = true; });
+    hub::async done;
+    done.start();
+    coir::signal_handler handler{SIGUSR1, [&] {
+                                     child = fork();
+                                     if (child == 0) {
+                                         coir::sleep(1ms);
+                                         _exit(in_child ? 4 : 1);
+                                     }
+                                     done.send();
+                                 }};
+    kill(getpid(), SIGUSR1);
+    EXPECT_TRUE(done.wait());
+    EXPECT_EQ(exit_status_of(child), 4);
+}
+
 // Another thread's watchers are in the child, too, but neither that thread nor its hub are.
 TEST(fork_watcher, watchers_of_other_threads) {
     std::optional<hub::signal> theirs;
