@@ -30,13 +30,17 @@ struct stack_trace {
 /// `call` throws. Any thread, any fiber; nests.
 COIR_API void watch_throws(stack_trace& into, void (*call)(void*), void* argument);
 
-/// The same, but the trace is allocated when something is thrown; none if there is no memory for it.
+/// The same, but the trace is allocated when something is thrown; null if nothing was, or if there is no memory for it.
 COIR_API void watch_throws(std::unique_ptr<stack_trace>& into, void (*call)(void*), void* argument);
+
+/// @cond internal
 
 /// Looks up what must be known when something is thrown: once, before. Any thread.
 void prepare_to_watch_throws();
 /// As watch_throws, after that. `into` must be empty.
 void watch_throws_prepared(std::unique_ptr<stack_trace>& into, void (*call)(void*), void* argument);
+
+/// @endcond
 
 /// The same for any callable without arguments.
 template <class F>

@@ -22,6 +22,8 @@ namespace coir {
 class value;
 struct interruption;
 
+/// @cond internal
+
 /// What a context keeps for others, and destroys with itself (hub/local.h).
 struct fiber_locals {
     virtual ~fiber_locals() = default;
@@ -38,13 +40,17 @@ enum class run_state : std::uint8_t {
     ended,     ///< will never run again
 };
 
+/// @endcond
+
 /// Why a parked context runs again.
 enum class wake_reason : std::uint8_t {
     ready,     ///< what it waited for is there
     timed_out, ///< its deadline passed first
-    cancelled, ///< an exception waits for it in `interruptions`
+    cancelled, ///< an exception from outside is to be thrown: interruption_point() does that
     closed,    ///< the descriptor it waited for was closed
 };
+
+/// @cond internal
 
 struct COIR_API context {
     /// The running context. The first call on a thread makes the one that stands for the thread itself.
@@ -151,5 +157,7 @@ void destroy_in_place(Context& dead) noexcept {
     dead.~Context();
     release_stack(place);
 }
+
+/// @endcond
 
 } // namespace coir

@@ -24,6 +24,8 @@
 #include <variant>
 
 namespace coir {
+
+/// @cond internal
 namespace detail {
 
 // What the two sides of a generator share; the control block of its greenlet.
@@ -104,9 +106,10 @@ template <class T>
 using or_nothing = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
 
 } // namespace detail
+/// @endcond
 
 /// Yields objects of type Out, which need only be movable; or references, Out = T&; or nothing, Out = void. With a type
-/// In, values are sent to the body, too: they are what its yield returns.
+/// In, values are sent to the body, too: they are what its yield returns. For the thread that made it.
 template <detail::yieldable Out, detail::sendable In = void>
 class [[nodiscard]] generator : public std::ranges::view_base {
     static constexpr bool yields_void = std::is_void_v<Out>;
@@ -129,6 +132,7 @@ public:
         /// to throw_into; fiber_exit when the generator is closed or destroyed; std::logic_error in another fiber or
         /// greenlet than the body's.
         sent_type yield(yielded_type object) requires(!yields_void) { return exchange(std::addressof(object)); }
+        /// The same where there is nothing to hand over.
         sent_type yield() requires(yields_void) { return exchange(this); }
 
         yielder(yielder const&) = delete;
@@ -151,18 +155,20 @@ public:
     /// Single pass: all iterators of a generator are at the same place, that of the last increment.
     class iterator {
     public:
-        using iterator_concept = std::input_iterator_tag;
-        using value_type = std::remove_cvref_t<yielded_type>;
-        using difference_type = std::ptrdiff_t;
+        using iterator_concept = std::input_iterator_tag;     ///< single pass
+        using value_type = std::remove_cvref_t<yielded_type>; ///< what is yielded
+        using difference_type = std::ptrdiff_t;               ///< for the standard library
 
         /// What the body holds out, not a copy. The body's own until it is resumed.
         held_type& operator*() const noexcept { return held(self_->yielded); }
-        /// Resumes the body, as next() does.
+        /// Resumes the body, as next() does, and throws as that does.
         iterator& operator++() {
             self_->resume();
             return *this;
         }
+        /// The same; there is no former place to return.
         void operator++(int) { ++*this; }
+        /// The body has ended.
         friend bool operator==(iterator const& one, std::default_sentinel_t) noexcept { return !one.self_->yielded; }
 
     private:
@@ -176,7 +182,7 @@ public:
 
     /// A generator of what `body(yielder&)` yields. The body begins to run when the first value is asked for;
     /// returning, it finishes the generator. Its stack has `stack_size` bytes, or default_stack_size(). Throws what
-    /// acquire_stack throws.
+    /// acquire_stack throws, and std::system_error(EINVAL) if `body` takes more than half of the stack.
     template <detail::body_of<generator> Body>
     explicit generator(Body&& body, std::size_t stack_size = 0) {
         static_assert(std::is_void_v<std::invoke_result_t<std::decay_t<Body>&, yielder&>>,
@@ -186,7 +192,9 @@ public:
         self_ = &detail::make_greenlet<made>(function{std::forward<Body>(body)}, stack_size);
     }
 
+    /// Takes over the generator, also in the middle; `other` refers to nothing then.
     generator(generator&& other) noexcept : self_(std::exchange(other.self_, nullptr)) {}
+    /// The same; the generator that it was goes as when it is destroyed.
     generator& operator=(generator other) noexcept {
         std::swap(self_, other.self_);
         return *this;
@@ -212,6 +220,7 @@ public:
     /// The same, and `error` is thrown from the yield where the body is held. Comes out again from a generator that
     /// does not catch it, and from one that has finished or not begun; the latter has finished then.
     taken throw_into(std::exception_ptr error) { return take(self_->resume(std::move(error))); }
+    /// The same with an exception that is made of `error`.
     template <other_than<std::exception_ptr> E>
     taken throw_into(E&& error) {
         return throw_into(std::make_exception_ptr(std::forward<E>(error)));
@@ -226,11 +235,13 @@ public:
     /// consumer was switched to by hand while the body waited.
     bool finished() const noexcept { return self_->finished(); }
 
-    /// The next value, resuming the body. Beginning again goes on, behind the value that was looked at last.
+    /// The next value, resuming the body, and throwing, as next() does. Beginning again goes on, behind the value that
+    /// was looked at last.
     iterator begin() requires(!yields_void) {
         self_->resume();
         return iterator(*self_);
     }
+    /// Where the body has ended.
     std::default_sentinel_t end() const noexcept requires(!yields_void) { return {}; }
 
     /// It refers to a generator, finished or not.

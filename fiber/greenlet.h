@@ -23,6 +23,7 @@ namespace coir {
 /// std::exception: code that catches those goes on being ended.
 struct fiber_exit {};
 
+/// @cond internal
 namespace detail {
 
 struct tracer;
@@ -86,6 +87,7 @@ Made& make_greenlet(F&& function, std::size_t stack_size) {
 }
 
 } // namespace detail
+/// @endcond
 
 /// What a trace callback is told of.
 enum class trace_event : std::uint8_t {
@@ -93,22 +95,29 @@ enum class trace_event : std::uint8_t {
     thrown,   ///< an exception is thrown where `target` goes on
 };
 
+/// A stack of its own that is switched to and from by hand. A counted handle: it is copied, compared and dropped, and
+/// asked whether the greenlet is dead(), on any thread; all else is for the thread that made the greenlet. The hub
+/// knows nothing of greenlets: one that waits, waits as the fibers of the thread do.
 class COIR_API greenlet {
 public:
-    /// Refers to nothing.
+    /// Refers to nothing: can be assigned to, compared, and asked by operator bool.
     greenlet() noexcept = default;
 
     /// A greenlet that will run `function`, on the first switch_to, with the values passed there; its parent is the
-    /// current one. Nothing runs yet. Throws what acquire_stack throws.
+    /// current one. Nothing runs yet. Its stack has `stack_size` bytes, or default_stack_size(). Throws what
+    /// acquire_stack throws, and std::system_error(EINVAL) if `function` takes more than half of the stack.
     template <other_than<greenlet> F>
     explicit greenlet(F&& function, std::size_t stack_size = 0) {
         self_ = &detail::make_greenlet<detail::greenlet_of<std::decay_t<F>>>(std::forward<F>(function), stack_size);
     }
 
+    /// Another handle to the same.
     greenlet(greenlet const& other) noexcept : self_(other.self_) {
         if (self_) self_->retain();
     }
+    /// Takes over the handle; `other` refers to nothing then.
     greenlet(greenlet&& other) noexcept : self_(std::exchange(other.self_, nullptr)) {}
+    /// Refers to what `other` refers to from now on.
     greenlet& operator=(greenlet other) noexcept {
         std::swap(self_, other.self_);
         return *this;
@@ -117,13 +126,14 @@ public:
         if (self_) self_->release();
     }
 
-    /// The running one; on a thread's own stack, the one that stands for the thread.
+    /// The running one; on a thread's own stack, the one that stands for the thread. Any thread.
     static greenlet current() { return greenlet(&context::current()); }
 
     /// Runs this greenlet until someone switches back, and returns what that one brought. An ended greenlet stands
     /// for its parent. **Switches**, past the hub. Throws what was thrown into the caller meanwhile, what the greenlet
     /// let escape if the caller is its parent, and std::logic_error if this is a fiber that the hub will resume, or
-    /// belongs to another thread.
+    /// belongs to another thread. Values that its function does not take end it with a
+    /// bad_value_cast.
     template <class... A>
     value switch_to(A&&... values) const {
         return switch_with(detail::pack(std::forward<A>(values)...), nullptr);
@@ -134,6 +144,7 @@ public:
     value throw_into(std::exception_ptr error = std::make_exception_ptr(fiber_exit{})) const {
         return switch_with({}, std::move(error));
     }
+    /// The same with an exception that is made of `error`.
     template <other_than<std::exception_ptr> E>
     value throw_into(E&& error) const {
         return throw_into(std::make_exception_ptr(std::forward<E>(error)));
@@ -141,14 +152,15 @@ public:
 
     /// Who goes on when this one ends; empty for a thread's own.
     greenlet parent() const& noexcept { return greenlet(self_->parent); }
-    /// In `greenlet::current().parent().switch_to(x)` the first temporary would live on the greenlet's own
-    /// stack as long as it is switched away, and keep it from being dropped.
+    /// The same, and this handle refers to nothing any more: in `greenlet::current().parent().switch_to(x)` the first
+    /// temporary would live on the greenlet's own stack as long as it is switched away, and keep it from being dropped.
     greenlet parent() && noexcept { return greenlet(std::exchange(*this, greenlet()).self_->parent); }
 
-    /// Throws std::invalid_argument if that would make a circle or `parent` belongs to another thread.
+    /// From now on `parent` goes on when this one ends. Throws std::invalid_argument if that would make a circle, if
+    /// this one stands for a thread, if `parent` refers to nothing, and if one of them belongs to another thread.
     void set_parent(greenlet const& parent) const;
 
-    /// It has ended.
+    /// It has ended. Any thread.
     bool dead() const noexcept { return self_->ended(); }
 
     /// It has begun and not ended. gevent: bool(greenlet).
@@ -173,7 +185,9 @@ public:
     /// This thread's callback; empty if there is none. Python: greenlet.gettrace.
     static trace_callback trace();
 
+    /// It refers to a greenlet.
     explicit operator bool() const noexcept { return self_ != nullptr; }
+    /// Both refer to the same greenlet, or both to nothing.
     bool operator==(greenlet const& other) const noexcept = default;
 
 private:

@@ -15,16 +15,19 @@ namespace coir {
 /// buffers cannot step over the guard into the next stack.
 inline constexpr std::size_t stack_guard_size = 16 * 1024;
 
-/// The smallest and the largest class, in bytes. Sizes between are rounded up to a power of two.
+/// The smallest class, in bytes. Sizes between this and the largest are rounded up to a power of two.
 inline constexpr std::size_t smallest_stack = 16 * 1024;
+/// The largest class, in bytes.
 inline constexpr std::size_t largest_stack = std::size_t{1} << 30;
 
-/// The usable bytes [base, base + size) of one stack; the guard lies below base.
+/// The usable bytes [base, base + size) of one stack; the guard lies below base. A value: it owns nothing.
 struct stack {
-    std::byte* base = nullptr;
-    std::size_t size = 0;
+    std::byte* base = nullptr; ///< the lowest byte; null: no stack
+    std::size_t size = 0;      ///< bytes
 
+    /// Behind the last byte: where it begins to be used.
     std::byte* top() const noexcept { return base + size; }
+    /// There is one.
     explicit operator bool() const noexcept { return base != nullptr; }
 };
 
@@ -33,7 +36,7 @@ struct stack {
 /// Throws std::system_error(EINVAL) that quotes the variable if it is not a size. Any thread.
 COIR_API std::size_t default_stack_size();
 
-/// A guarded stack of at least `size` usable bytes; 0 means default_stack_size(). Any thread.
+/// A guarded stack of at least `size` usable bytes; 0 means default_stack_size(), which may throw. Any thread.
 /// Throws std::system_error: EINVAL above largest_stack; ENOMEM when address space is exhausted or, on kernels
 /// without lightweight guards, when vm.max_map_count is reached (the message says which).
 COIR_API stack acquire_stack(std::size_t size);
@@ -43,7 +46,7 @@ COIR_API void release_stack(stack unused) noexcept;
 
 /// Returns to the kernel the memory of stacks that lay idle on this thread since the last call, keeping those that
 /// were in use in between. The hub calls it once a second while there are such stacks. Returns true while there
-/// may be more to do.
+/// may be more to do. Any thread, for its own stacks.
 COIR_API bool trim_stacks() noexcept;
 
 /// How stacks are guarded in this process: decided at the first stack.
@@ -52,11 +55,12 @@ enum class stack_guard : std::uint8_t {
     lightweight, ///< madvise(MADV_GUARD_INSTALL), Linux 6.13: costs no mapping, a million stacks work
     mprotect,    ///< one mapping more per stack: about half of vm.max_map_count stacks work
 };
+/// How they are guarded here; undecided before the first. Any thread.
 COIR_API stack_guard guard_in_use() noexcept;
 
 /// A place for `bytes`, aligned to 64, at the top of a stack, below an offset that differs from stack to stack: equal
 /// offsets would make the hot lines of all fibers fight for the same cache sets.
-/// Throws std::system_error(EINVAL) if that would leave less than half of the stack.
+/// Throws std::system_error(EINVAL) if that would leave less than half of the stack. Any thread.
 COIR_API std::byte* place_on_top(stack where, std::size_t bytes);
 
 } // namespace coir

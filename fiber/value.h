@@ -20,6 +20,7 @@ namespace coir {
 /// A value was taken as another type than it was made of; what() names both.
 class COIR_API bad_value_cast : public std::logic_error {
 public:
+    /// Of a value that holds a `held` and was taken as a `wanted`.
     bad_value_cast(std::type_info const& held, std::type_info const& wanted);
 };
 
@@ -33,11 +34,15 @@ concept other_than = !std::is_same_v<std::decay_t<T>, Taken>;
 template <class T>
 concept carried_type = std::is_object_v<T> && other_than<T, value>;
 
-/// Like std::any, but for move-only types too, and without allocation for what fits three pointers.
+/// Nothing, or one object: like std::any, but for move-only types too, and without allocation for what fits three
+/// pointers. One thread at a time.
 class value {
 public:
+    /// Holds nothing.
     value() noexcept = default;
 
+    /// Holds what `object` was moved or copied to. Allocates if that is larger than three pointers, or may throw when
+    /// it is moved. Throws what its constructor throws.
     template <other_than<value> T>
     value(T&& object) {
         using held = std::decay_t<T>;
@@ -48,7 +53,9 @@ public:
         kind_ = &kind_of<held>;
     }
 
+    /// Takes over what `other` holds, which is empty then.
     value(value&& other) noexcept { steal(other); }
+    /// The same; what it held before is destroyed.
     value& operator=(value&& other) noexcept {
         if (this != &other) {
             reset();
@@ -58,10 +65,13 @@ public:
     }
     ~value() { reset(); }
 
+    /// It holds an object.
     bool has_value() const noexcept { return kind_ != nullptr; }
+    /// The object's; typeid(void) if there is none.
     std::type_info const& type() const noexcept { return kind_ ? *kind_->type : typeid(void); }
 
-    /// Moves the object out; the value is empty afterwards. Throws bad_value_cast if it holds another type.
+    /// Moves the object out; the value is empty afterwards. Throws bad_value_cast if it holds nothing or another type
+    /// than exactly T, and what T's move constructor throws.
     template <class T>
     T take() {
         if (type() != typeid(T)) throw bad_value_cast(type(), typeid(T));
@@ -70,12 +80,13 @@ public:
         return taken;
     }
 
-    /// `int y = g.switch_to(x)`: take<T>() by conversion.
+    /// As take(), by conversion: `int y = g.switch_to(x)`.
     template <carried_type T>
     operator T() && {
         return take<T>();
     }
 
+    /// Destroys the object, if there is one.
     void reset() noexcept {
         if (kind_) std::exchange(kind_, nullptr)->destroy(room_);
     }
@@ -128,6 +139,7 @@ private:
     alignas(void*) std::byte room_[room_size];
 };
 
+/// @cond internal
 namespace detail {
 
 // The parameter types of a callable that is not overloaded or generic.
@@ -182,4 +194,6 @@ value call_with(F& function, value arguments) {
 }
 
 } // namespace detail
+/// @endcond
+
 } // namespace coir
