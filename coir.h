@@ -1,4 +1,14 @@
-// All of coir's public interface.
+// All of coir's public interface. What is said in its comments, once for all of them:
+//
+// * **Parks**: other fibers of the thread may run before the call returns. If the thread has no hub, one is made then,
+//   and what hub::current() throws is thrown. In a hub's own callback (a rawlink, the function of a watcher), where
+//   nothing can wait, it throws std::logic_error.
+// * What interrupts the caller: what it is killed with, fiber_exit unless the killer said otherwise; and timed_out, or
+//   what else one of its timeouts throws.
+// * A deadline is a duration, counted from the call, or a moment of the steady clock; never, if it is left out.
+// * Any thread: with or without a hub, and at the same time as others, as long as nobody destroys or assigns to what
+//   they use. A class says it for all of its members.
+// * What allocates may throw std::bad_alloc.
 #pragma once
 
 #include "fiber/generator.h"

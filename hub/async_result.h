@@ -19,11 +19,15 @@
 
 namespace coir {
 
+/// A result, or an exception, that is set once and waited for by any number. T may be void. Any thread. gevent:
+/// AsyncResult.
 template <class T>
 class async_result : public linkable<async_result<T>> {
 public:
     /// Sets the result and wakes all who wait, in the order in which they came. Throws std::logic_error if there is
-    /// one, or an exception, already: unlike gevent's, a result does not change under those who have seen it.
+    /// one, or an exception, already: unlike gevent's, a result does not change under those who have seen it. It is
+    /// made of `value` while others are kept out, so its constructor must not wait; what that throws is thrown, and
+    /// nothing is set.
     template <class... A>
     void set(A&&... value) {
         std::lock_guard held{this->lock};
@@ -31,6 +35,7 @@ public:
         value_.emplace(std::forward<A>(value)...);
         this->waiting.notify_all();
     }
+    /// The same for an exception, which must not be null: get() throws it.
     void set_exception(std::exception_ptr error) {
         std::lock_guard held{this->lock};
         refuse_second();
@@ -46,7 +51,8 @@ public:
         if constexpr (!std::is_void_v<T>) return *value_;
     }
 
-    /// **Parks** until it is set, true, or `until` has passed, false.
+    /// **Parks** until it is set, true, or `until` has passed, false. Throws what interrupts the caller, and
+    /// would_block_forever.
     bool wait(deadline until = {}) {
         std::unique_lock held{this->lock};
         return is_ready() || this->waiting.wait(held, until, "a result");
@@ -62,17 +68,19 @@ public:
         std::lock_guard held{this->lock};
         return value_.has_value();
     }
-    /// Null if it holds none. What it points to does not change any more.
+    /// The result; null if it holds none. What it points to does not change any more.
     std::add_pointer_t<T> value() noexcept requires(!std::is_void_v<T>) {
         std::lock_guard held{this->lock};
         return value_ ? &*value_ : nullptr;
     }
+    /// The exception that was set; null if it holds none.
     std::exception_ptr exception() const noexcept {
         std::lock_guard held{this->lock};
         return error_;
     }
 
-    /// As a link: takes over what a fiber has ended with. `f.link(std::ref(result))`.
+    /// As a link, `f.link(std::ref(result))`: takes over what a fiber has ended with: a copy of its result, or its
+    /// exception; fiber_exit if it was ended by that. Throws as set().
     void operator()(fiber<T> const& ended) {
         if (std::exception_ptr const error = ended.exception())
             set_exception(error);

@@ -7,18 +7,22 @@
 
 namespace coir {
 
-/// Nanoseconds of CLOCK_MONOTONIC, read now (about 20 ns through the vDSO).
+/// Nanoseconds of CLOCK_MONOTONIC, read now (about 20 ns through the vDSO). Any thread.
 inline std::int64_t steady_now() noexcept { return std::chrono::steady_clock::now().time_since_epoch().count(); }
 
-/// An absolute moment of the steady clock. Made from a moment, from a duration (counted from now, and a negative one
-/// is over already), or from nothing: never.
+/// An absolute moment of the steady clock (CLOCK_MONOTONIC), in nanoseconds. Made from a moment, from a duration or
+/// from nothing, by conversion: `f.join(5s)`. A value; any thread.
 class deadline {
 public:
+    /// Never.
     constexpr deadline() noexcept = default;
 
+    /// At `moment`.
     constexpr deadline(std::chrono::steady_clock::time_point moment) noexcept
         : at_(moment.time_since_epoch().count()) {}
 
+    /// `from_now` from now, rounded up to whole nanoseconds: 0 or a negative one is over already, a century or more is
+    /// never.
     template <class Rep, class Period>
     constexpr deadline(std::chrono::duration<Rep, Period> from_now) noexcept {
         using namespace std::chrono;
@@ -36,10 +40,14 @@ public:
         made.at_ = ns;
         return made;
     }
+    /// The same as deadline().
     static constexpr deadline never() noexcept { return {}; }
 
+    /// It does not come.
     constexpr bool is_never() const noexcept { return at_ == std::numeric_limits<std::int64_t>::max(); }
+    /// Nanoseconds of the steady clock; the largest number for never.
     constexpr std::int64_t ns() const noexcept { return at_; }
+    /// The earlier is the lesser.
     constexpr auto operator<=>(deadline const&) const noexcept = default;
 
 private:

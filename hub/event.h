@@ -9,6 +9,7 @@
 
 namespace coir {
 
+/// A flag that fibers wait for. Any thread. gevent: Event.
 class COIR_API event : public linkable<event> {
 public:
     /// Sets the flag and wakes all who wait. They find it was set even if it is cleared before they run.
@@ -17,6 +18,7 @@ public:
     void clear() noexcept;
     /// The flag, as it was a moment ago.
     bool is_set() const noexcept;
+    /// The same.
     bool ready() const noexcept { return is_set(); }
 
     /// **Parks** until the flag is set, true, or `until` has passed, false. If it is set already, fibers of this thread

@@ -13,6 +13,8 @@
 
 namespace coir {
 
+/// @cond internal
+
 struct COIR_API interruption {
     interruption* next = nullptr;
     context* of = nullptr; // whose list it is in; null while in none
@@ -49,6 +51,8 @@ COIR_API void withdraw(interruption& why) noexcept;
 
 /// Forgets the first that waits for `target`.
 void drop_interruption(context& target) noexcept;
+
+/// @endcond
 
 /// Throws what the running fiber was killed with, or a timeout of it that has passed, if its waits have not thrown that
 /// yet: where C code was told of it by an errno (ECANCELED), and in long computations. Any thread.

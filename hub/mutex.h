@@ -13,8 +13,10 @@
 
 namespace coir {
 
+/// A mutex that belongs to a fiber, not to a thread. Any thread.
 class COIR_API mutex {
 public:
+    /// Nobody holds it.
     mutex() = default;
     mutex(mutex const&) = delete;
     mutex& operator=(mutex const&) = delete;
@@ -23,16 +25,18 @@ public:
     /// std::system_error(resource_deadlock_would_occur) if the caller holds it already, what interrupts the caller, and
     /// would_block_forever.
     bool lock(deadline until = {});
-    /// Takes it if nobody holds it.
+    /// Takes it if nobody holds it, not even the caller.
     bool try_lock() noexcept;
-    /// Throws std::system_error(operation_not_permitted), with the holder's name, if the caller does not hold it.
+    /// Hands it to the fiber that waits longest, if one does. Throws std::system_error(operation_not_permitted), with
+    /// the holder's name, if the caller does not hold it.
     void unlock();
 
-    /// For std::unique_lock: as lock(deadline).
+    /// For std::unique_lock: as lock(), **Parks** and throws as that does.
     template <class Rep, class Period>
     bool try_lock_for(std::chrono::duration<Rep, Period> const& time) {
         return lock(deadline(time));
     }
+    /// The same until `moment`.
     bool try_lock_until(std::chrono::steady_clock::time_point moment) { return lock(deadline(moment)); }
 
     /// Somebody holds it.
@@ -49,20 +53,25 @@ private:
     context* holder_ = nullptr; // under the lock
 };
 
-/// A mutex that its holder may lock any number of times, and unlocks as often. gevent: RLock.
+/// A mutex that its holder may lock any number of times, and unlocks as often. Any thread. gevent: RLock.
 class COIR_API rlock {
 public:
-    /// **Parks** while another fiber holds it, as mutex::lock.
+    /// **Parks** while another fiber holds it: until this one does, true, or `until` has passed, false. Throws what
+    /// interrupts the caller, and would_block_forever.
     bool lock(deadline until = {});
+    /// Takes it, or takes it once more, if no other fiber holds it.
     bool try_lock() noexcept;
-    /// Throws as mutex::unlock.
+    /// Undoes one lock(); the last hands it on. Throws as mutex::unlock.
     void unlock();
+    /// For std::unique_lock: as lock(), **Parks** and throws as that does.
     template <class Rep, class Period>
     bool try_lock_for(std::chrono::duration<Rep, Period> const& time) {
         return lock(deadline(time));
     }
+    /// The same until `moment`.
     bool try_lock_until(std::chrono::steady_clock::time_point moment) { return lock(deadline(moment)); }
 
+    /// Somebody holds it.
     bool locked() const noexcept { return of_.locked(); }
 
 private:

@@ -18,11 +18,13 @@
 namespace coir {
 
 /// How many offloaded calls may be under way at once: 32, or the environment's COIR_OFFLOAD_THREADS (1 to 1024). More
-/// wait their turn, first in, first out. Throws std::system_error(EINVAL) that quotes the variable.
+/// wait their turn, first in, first out. Throws std::system_error(EINVAL) that quotes the variable. Any thread.
 COIR_API std::size_t offload_limit();
 
+/// @cond internal
+
 class worker_pool;
-/// The pool that offload() uses. Internal.
+/// The pool that offload() uses.
 COIR_API worker_pool& shared_workers();
 
 namespace detail {
@@ -30,11 +32,13 @@ namespace detail {
 COIR_API void offload(void (*call)(void* argument), void* argument, char const* what);
 } // namespace detail
 
+/// @endcond
+
 /// **Parks.** Calls `function` on a worker thread and returns what it returns, or throws what it throws; errno as it
 /// left it. `what` is a literal, for reports. The function may use the caller's variables, so the caller stays until it
 /// has returned: a kill or a timeout that comes meanwhile is thrown by the caller's next wait. What is to be left at
-/// once is spawned in a thread_pool, with copies of what it uses. Throws std::system_error if no worker can be started.
-/// Any thread.
+/// once is spawned in a thread_pool, with copies of what it uses. Throws what offload_limit throws, and
+/// std::system_error if no worker can be started. Any thread.
 template <class F>
 std::invoke_result_t<F&> offload(F&& function, char const* what = "an offloaded call") {
     using result_type = std::invoke_result_t<F&>;
@@ -61,6 +65,7 @@ std::invoke_result_t<F&> offload(F&& function, char const* what = "an offloaded 
     if constexpr (!std::is_void_v<result_type>) return std::move(*call.result);
 }
 
+/// @cond internal
 namespace detail {
 
 // A call that owns what it uses, so that its caller may leave. Counted: by the caller and by the worker.
@@ -81,6 +86,7 @@ struct COIR_API owned_call {
 COIR_API bool run_on_worker(owned_call& what, char const* name);
 
 } // namespace detail
+/// @endcond
 
 /// **Parks.** As offload(), with a function that owns what it uses and throws nothing: if something interrupts the
 /// caller meanwhile, nothing is returned, what interrupts stays for the next wait, and the call goes on alone. For

@@ -12,6 +12,7 @@
 
 namespace coir {
 
+/// A number that is taken from, by one at a time, while it is above 0. Any thread. gevent: Semaphore.
 class COIR_API semaphore : public linkable<semaphore> {
 public:
     /// It can be acquired `value` times.
@@ -31,22 +32,27 @@ public:
 
     /// How often it can be acquired. gevent: counter.
     std::size_t value() const noexcept;
+    /// It cannot be acquired now.
     bool locked() const noexcept { return value() == 0; }
 
-    /// For select(): one was taken.
     class acquire_case;
+    /// For select(): one was taken.
     acquire_case on_acquire() noexcept;
 
 protected:
+    /// @cond internal
     void release_one() noexcept; // the caller holds the lock
     std::size_t value_;          // under the lock; above 0 only while nobody waits to acquire
+    /// @endcond
 
 private:
     bool is_ready() const noexcept override { return value_ > 0; }
 };
 
+/// What semaphore::on_acquire makes.
 class COIR_API semaphore::acquire_case final : public select_case {
 public:
+    /// To acquire `of`, which must outlive it.
     explicit acquire_case(semaphore& of) noexcept : of_(of) {}
     bool try_now() override { return of_.try_acquire(); }
     void queue(waiter& one) override;
@@ -59,11 +65,12 @@ private:
 
 inline semaphore::acquire_case semaphore::on_acquire() noexcept { return acquire_case(*this); }
 
-/// A semaphore that is not released more often than it was acquired.
+/// A semaphore that is not released more often than it was acquired. Any thread. gevent: BoundedSemaphore.
 class COIR_API bounded_semaphore : public semaphore {
 public:
+    /// It can be acquired `value` times.
     explicit bounded_semaphore(std::size_t value = 1) noexcept : semaphore(value), bound_(value) {}
-    /// Throws std::logic_error if that would raise the value above the first.
+    /// Gives one back. Throws std::logic_error if that would raise the value above the first.
     void release();
 
 private:
