@@ -280,6 +280,7 @@ SCENARIO(imap_throws_in_the_place_of_the_error) {
     } catch (my_error const&) {
         say("threw", caught());
     }
+    group.join();
 }
 
 SCENARIO(imap_unordered_throws_when_it_comes) {
@@ -293,6 +294,7 @@ SCENARIO(imap_unordered_throws_when_it_comes) {
     } catch (my_error const&) {
         say("threw", caught());
     }
+    group.join();
 }
 
 SCENARIO(imap_in_a_pool_of_one) {

@@ -284,25 +284,30 @@ def imap_unordered_brings_them_as_they_come():
 
 @scenario
 def imap_throws_in_the_place_of_the_error():
+    group = Group()
     try:
-        for each in Group().imap(square_or_fail, [1, 2, 3]):
+        for each in group.imap(square_or_fail, [1, 2, 3]):
             say(each)
     except my_error as error:
         say('threw', error)
+    group.join()
 
 
 @scenario
 def imap_unordered_throws_when_it_comes():
+    group = Group()
+
     def body(n):
         for _ in range(5 - n):
             sleep(0)
         return square_or_fail(n)
 
     try:
-        for each in Group().imap_unordered(body, [1, 2, 3]):
+        for each in group.imap_unordered(body, [1, 2, 3]):
             say(each)
     except my_error as error:
         say('threw', error)
+    group.join()
 
 
 @scenario
