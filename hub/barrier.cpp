@@ -1,5 +1,7 @@
 #include "hub/barrier.h"
 
+#include "hub/scheduler.h"
+
 #include <mutex>
 #include <string>
 
@@ -21,7 +23,11 @@ std::size_t barrier::arrive_and_wait(deadline until) {
     std::size_t const missing = parties_ - ++arrived_;
     if (missing == 0) {
         arrived_ = 0;
-        waiting_.notify_all();
+        while (!waiting_.empty()) {
+            waiter& one = waiting_.pop();
+            one.granted = true; // also if it has been interrupted or is late by now: it has arrived, and others go on
+            grant(one);
+        }
         return 0;
     }
     arrival one;
@@ -29,10 +35,10 @@ std::size_t barrier::arrive_and_wait(deadline until) {
     try {
         passed = waiting_.wait(one, held, until, "barrier");
     } catch (...) {
-        break_up();
+        if (!one.refused) break_up(); // else this is the next time round already
         throw;
     }
-    if (!passed) break_up();
+    if (!passed && !one.refused) break_up();
     if (!passed || one.refused) throw broken_barrier();
     return missing;
 }

@@ -7,7 +7,7 @@ namespace coir::detail {
 namespace {
 
 bool may_be_granted(waiter const& one, waiter_group const* own) noexcept {
-    if (one.group) return one.group != own;
+    if (one.group) return one.group != own && one.group->would_take();
     return !one.who->on_this_thread() || (one.epoch == one.who->epoch && one.who->state == run_state::parked);
 }
 

@@ -52,15 +52,16 @@ public:
 
     bool take(waiter& one) noexcept override {
         bool const here = who_.on_this_thread();
-        bool const over = here && !queueing_ && (who_.epoch != epoch_ || who_.state != run_state::parked);
         waiter* none = nullptr;
-        if (over || !winner_.compare_exchange_strong(none, &one, std::memory_order_acq_rel)) return false;
+        if (over(here) || !winner_.compare_exchange_strong(none, &one, std::memory_order_acq_rel)) return false;
         if (!here)
             wake_elsewhere(who_, home_, epoch_);
         else if (!queueing_)
             make_ready(who_, wake_reason::ready);
         return true;
     }
+
+    bool would_take() const noexcept override { return !over(who_.on_this_thread()) && !decided(); }
 
     /// **Parks** unless one has won by now.
     wake_reason wait(char const* what, deadline until) {
@@ -79,6 +80,11 @@ public:
     bool decided() const noexcept { return winner_.load(std::memory_order_acquire) != nullptr; }
 
 private:
+    // Something else has ended the wait; told on its own thread only.
+    bool over(bool here) const noexcept {
+        return here && !queueing_ && (who_.epoch != epoch_ || who_.state != run_state::parked);
+    }
+
     context& who_;
     hub& home_;
     std::uint32_t const epoch_;

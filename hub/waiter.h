@@ -24,6 +24,8 @@ struct COIR_API waiter_group {
     /// `one`, out of its queue, could be granted: true to take it. Under the lock of the queue's owner; any thread.
     /// Wakes the fiber itself if there is one to be woken.
     virtual bool take(waiter& one) noexcept = 0;
+    /// Whether take() would say so now, as far as this thread can know.
+    virtual bool would_take() const noexcept { return true; }
 
 protected:
     ~waiter_group() = default;
