@@ -10,21 +10,24 @@
 namespace coir {
 namespace detail {
 
-// What does not depend on the type of the items. A waiter's slot is where its item is (T*), or is to be put
-// (std::optional<T>*); null once that has been done.
+/// What does not depend on the type of the items. Any thread.
+//
+// A waiter's slot is where its item is (T*), or is to be put (std::optional<T>*); null once that has been done.
 class COIR_API channel_base {
 public:
     channel_base(channel_base const&) = delete;
     channel_base& operator=(channel_base const&) = delete;
 
-    /// From now on putting and getting throw queue_shut_down, for those that wait too. Any thread.
+    /// From now on putting and getting throw queue_shut_down, for those that wait too.
     void shutdown() noexcept;
+    /// That was called.
     bool is_shut_down() const noexcept;
 
     /// Fibers that wait to put, less those that wait to get. gevent: balance.
     std::ptrdiff_t balance() const noexcept;
 
 protected:
+    /// @cond internal
     channel_base() = default;
     ~channel_base() = default;
 
@@ -52,14 +55,17 @@ protected:
     wait_queue getters_;
     wait_queue putters_;
     bool shut_down_ = false;
+    /// @endcond
 };
 
 } // namespace detail
 
+/// Hands items of type T, which need only be movable, from fiber to fiber; it keeps none. They are moved while others
+/// are kept out of the channel, so that must not wait. Any thread. gevent: Channel.
 template <class T>
 class channel : public detail::channel_base {
 public:
-    using value_type = T;
+    using value_type = T; ///< what is put and got
 
     /// **Parks** until a fiber gets `item`, true, or `until` has passed, false; `item` is as it was then. Throws
     /// queue_shut_down, what interrupts the caller, and would_block_forever.
@@ -77,8 +83,9 @@ public:
         one.slot = &item;
         return wait(putters_, one, held, until, "a fiber that gets");
     }
+    /// The same with a copy of `item`.
     bool put(T const& item, deadline until = {}) { return put(T(item), until); }
-    /// Hands it to a fiber that waits for it. `item` is as it was if there is none. Throws queue_shut_down.
+    /// Hands it to a fiber that waits for one, true; `item` is as it was if there is none. Throws queue_shut_down.
     bool try_put(T&& item) {
         std::lock_guard held{lock_};
         if (shut_down_) throw queue_shut_down();
@@ -86,11 +93,13 @@ public:
         if (getter) hand_over(std::move(item), *getter);
         return getter;
     }
+    /// The same with a copy of `item`.
     bool try_put(T const& item) { return try_put(T(item)); }
 
-    /// **Parks** until a fiber puts. Throws queue_shut_down, what interrupts the caller, and would_block_forever.
+    /// **Parks** until a fiber puts, and returns what that puts. Throws queue_shut_down, what interrupts the caller,
+    /// and would_block_forever.
     T get() { return *get(deadline{}); }
-    /// The same until `until`: nothing if that has passed.
+    /// The same until `until`: nothing if that has passed first.
     std::optional<T> get(deadline until) {
         std::unique_lock held{lock_};
         for (;;) {
@@ -113,7 +122,7 @@ public:
             return item;
         }
     }
-    /// Takes from a fiber that waits to put. Throws queue_shut_down.
+    /// Takes from a fiber that waits to put; nothing if none does. Throws queue_shut_down.
     std::optional<T> try_get() {
         std::lock_guard held{lock_};
         if (std::optional<T> kept = take_kept()) return kept;
@@ -122,13 +131,16 @@ public:
         return std::nullopt;
     }
 
-    /// For select(): an item was got, and moved to `to`.
+    /// For select(): an item was got, and moved to `to`, which must outlive the case. select() throws queue_shut_down
+    /// as get() does.
     auto on_get(T& to) noexcept { return get_case(*this, to); }
-    /// For select(): `item` was put. It stays in the case until then.
+    /// For select(): `item` was put. It stays in the case until then. select() throws queue_shut_down as put() does.
     auto on_put(T item) { return put_case(*this, std::move(item)); }
 
-    /// Gets until the channel is shut down; each step **Parks.**
+    /// For a range-for: gets until the channel is shut down. Each step **Parks**, this one too, and throws what
+    /// interrupts the caller, and would_block_forever.
     auto begin() { return detail::queue_iterator<channel>(*this); }
+    /// The channel is shut down.
     std::default_sentinel_t end() const noexcept { return {}; }
 
 private:

@@ -29,11 +29,13 @@ namespace coir {
 /// The queue was shut down: nothing can be put any more, and nothing is left to get.
 class COIR_API queue_shut_down : public std::runtime_error {
 public:
+    /// what() says so.
     queue_shut_down();
 };
 
 namespace detail {
 
+/// @cond internal
 template <class T>
 class fifo_items {
 public:
@@ -107,22 +109,26 @@ private:
     later later_;
 };
 
-// What does not depend on the type of the items: who waits, and what was promised to whom. Who is granted an item, or
-// room for one, takes or puts it when it runs; until then it is reserved for it.
+/// @endcond
+
+/// What does not depend on the type of the items: who waits, and what was promised to whom. Who is granted an item, or
+/// room for one, takes or puts it when it runs; until then it is reserved for it. Any thread.
 class COIR_API queue_base {
 public:
     queue_base(queue_base const&) = delete;
     queue_base& operator=(queue_base const&) = delete;
 
     /// Nothing can be put from now on: who waits to put, or tries, gets queue_shut_down; what is in it can still be
-    /// got, and then getting throws queue_shut_down too. Any thread.
+    /// got, and then getting throws queue_shut_down too, for those that wait as well.
     void shutdown() noexcept;
+    /// One of the shutdowns was called.
     bool is_shut_down() const noexcept;
 
-    /// 0: any number.
+    /// How many items it takes; 0: any number.
     std::size_t maxsize() const noexcept { return limit_ == unlimited ? 0 : limit_; }
 
 protected:
+    /// @cond internal
     static constexpr std::size_t unlimited = std::numeric_limits<std::size_t>::max();
 
     explicit queue_base(std::size_t maxsize) noexcept : limit_(maxsize ? maxsize : unlimited) {}
@@ -164,7 +170,10 @@ private:
     wait_queue putters_;
     std::size_t promised_items_ = 0;
     std::size_t promised_room_ = 0;
+    /// @endcond
 };
+
+/// @cond internal
 
 // Iterates over what get() of a queue or channel returns, until that throws queue_shut_down. Each step parks.
 template <class Queue>
@@ -190,15 +199,18 @@ private:
     std::optional<value_type> mutable item_;
 };
 
+/// @endcond
+
 } // namespace detail
 
-/// What all queues have in common. `Items` is what keeps the items.
+/// What all queues have in common. `Items` is what keeps the items, of type T, which need only be movable. They are
+/// moved, copied and compared while others are kept out of the queue, so that must not wait. Any thread.
 template <class T, class Items>
 class basic_queue : public detail::queue_base {
 public:
-    using value_type = T;
+    using value_type = T; ///< what is put and got
 
-    /// Takes `maxsize` items; 0: any number.
+    /// Takes `maxsize` items; 0: any number. It is empty.
     explicit basic_queue(std::size_t maxsize = 0, Items items = {}) : queue_base(maxsize), items_(std::move(items)) {}
 
     /// **Parks** while the queue is full: until there is room, true, or `until` has passed, false; `item` is as it was
@@ -210,6 +222,7 @@ public:
         push(std::move(item));
         return true;
     }
+    /// The same with a copy of `item`.
     bool put(T const& item, deadline until = {}) { return put(T(item), until); }
     /// Puts it if that is possible at once. `item` is as it was otherwise. Throws queue_shut_down.
     bool try_put(T&& item) {
@@ -219,11 +232,13 @@ public:
         push(std::move(item));
         return true;
     }
+    /// The same with a copy of `item`.
     bool try_put(T const& item) { return try_put(T(item)); }
 
-    /// **Parks** while the queue is empty. Throws queue_shut_down, what interrupts the caller, and would_block_forever.
+    /// **Parks** while the queue is empty, and takes out the first item. Throws queue_shut_down, what interrupts the
+    /// caller, and would_block_forever.
     T get() { return *get(deadline{}); }
-    /// The same until `until`: nothing if that has passed.
+    /// The same until `until`: nothing if that has passed first.
     std::optional<T> get(deadline until) {
         std::unique_lock held{lock_};
         if (!has_item(items_.size()) && !wait_for_item(held, until, false)) return std::nullopt;
@@ -237,8 +252,9 @@ public:
         return std::nullopt;
     }
 
-    /// As get(), with a copy of the item, which stays.
+    /// As get(), **Parks** and throws as that does, but gives a copy of the item, which stays.
     T peek() requires std::copy_constructible<T> { return *peek(deadline{}); }
+    /// The same until `until`: nothing if that has passed first.
     std::optional<T> peek(deadline until) requires std::copy_constructible<T> {
         std::unique_lock held{lock_};
         if (!has_item(items_.size())) do
@@ -246,6 +262,7 @@ public:
             while (items_.empty()); // another thread was quicker
         return items_.front();
     }
+    /// What peek() would return, if it can at once. Throws queue_shut_down.
     std::optional<T> try_peek() requires std::copy_constructible<T> {
         std::lock_guard held{lock_};
         if (has_item(items_.size())) return items_.front();
@@ -253,14 +270,17 @@ public:
         return std::nullopt;
     }
 
+    /// Items that are in it now. gevent: qsize.
     std::size_t size() const noexcept {
         std::lock_guard held{lock_};
         return items_.size();
     }
+    /// There is none.
     bool empty() const noexcept { return size() == 0; }
+    /// There are maxsize() of them.
     bool full() const noexcept { return size() >= limit_; }
 
-    /// Shuts down, and drops what is in it.
+    /// Shuts down, and drops what is in it, which counts as done for joinable_queue.
     void shutdown_now() noexcept {
         std::unique_lock held{lock_};
         Items const dropped(std::move(items_)); // destroyed without the lock
@@ -270,13 +290,16 @@ public:
         shutdown();
     }
 
-    /// For select(): an item was got, and moved to `to`.
+    /// For select(): an item was got, and moved to `to`, which must outlive the case. select() throws queue_shut_down
+    /// as get() does.
     auto on_get(T& to) noexcept { return get_case(*this, to); }
-    /// For select(): `item` was put. It stays in the case until then.
+    /// For select(): `item` was put. It stays in the case until then. select() throws queue_shut_down as put() does.
     auto on_put(T item) { return put_case(*this, std::move(item)); }
 
-    /// Gets until the queue is shut down and empty; each step **Parks.**
+    /// For a range-for: gets until the queue is shut down and empty. Each step **Parks**, this one too, and throws what
+    /// interrupts the caller, and would_block_forever.
     auto begin() { return detail::queue_iterator<basic_queue>(*this); }
+    /// The queue is shut down and empty.
     std::default_sentinel_t end() const noexcept { return {}; }
 
 private:
@@ -343,35 +366,37 @@ private:
     Items items_;
 };
 
-/// First in, first out.
+/// First in, first out. Any thread. gevent: Queue, SimpleQueue.
 template <class T>
 class queue : public basic_queue<T, detail::fifo_items<T>> {
 public:
     using basic_queue<T, detail::fifo_items<T>>::basic_queue;
 };
 
-/// Last in, first out.
+/// Last in, first out. Any thread. gevent: LifoQueue.
 template <class T>
 class lifo_queue : public basic_queue<T, detail::lifo_items<T>> {
 public:
     using basic_queue<T, detail::lifo_items<T>>::basic_queue;
 };
 
-/// The least first, as `Compare` has it; of equal ones the one that came first.
+/// The least first, as `Compare` has it; of equal ones the one that came first. Any thread. gevent: PriorityQueue.
 template <class T, class Compare = std::less<T>>
 class priority_queue : public basic_queue<T, detail::priority_items<T, Compare>> {
 public:
+    /// Takes `maxsize` items; 0: any number. `compare(a, b)`: a comes before b; it must neither wait nor throw.
     explicit priority_queue(std::size_t maxsize = 0, Compare compare = {})
         : basic_queue<T, detail::priority_items<T, Compare>>(maxsize, detail::priority_items<T, Compare>(compare)) {}
 };
 
-/// A queue() that knows how much of what came in has been done.
+/// A queue that knows how much of what came in has been done. Any thread. gevent: JoinableQueue.
 template <class T>
 class joinable_queue : public queue<T> {
 public:
     using queue<T>::queue;
 
-    /// What one get() brought is done. Throws std::logic_error if that has been said of all that came in.
+    /// What one get() brought is done; after the last of them who waits in join() goes on. Throws std::logic_error if
+    /// that has been said of all that came in.
     void task_done() {
         std::lock_guard held{this->lock_};
         if (this->unfinished_ == 0) throw std::logic_error("task_done: called more often than items were put");

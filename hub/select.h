@@ -18,9 +18,10 @@
 
 namespace coir {
 
-/// Nothing else came until then.
+/// A case: nothing else came until then.
 class COIR_API after final : public select_case {
 public:
+    /// Until `until`; select() goes by the earliest of several.
     explicit after(deadline until) noexcept : until_(until) {}
     bool try_now() override { return false; }
     void queue(waiter&) override {}
@@ -32,7 +33,7 @@ private:
     deadline until_;
 };
 
-/// Nothing else is possible at once: makes select() not wait.
+/// A case: nothing else is possible at once. Makes select() not wait.
 class COIR_API otherwise final : public select_case {
 public:
     bool try_now() override { return false; }
@@ -42,10 +43,10 @@ public:
     char const* what() const noexcept override { return "nothing"; }
 };
 
-/// A descriptor is ready, or was closed: the next call on it tells. Make `how` closing::seen only if hub::forget_fd()
-/// will be called when it is closed.
+/// A case: a descriptor is ready, or was closed. The next call on it tells.
 class COIR_API on_descriptor final : public select_case {
 public:
+    /// `how`: closing::seen only if hub::forget_fd() will be called when `fd` is closed.
     on_descriptor(int fd, direction way, closing how) noexcept : fd_(fd), way_(way), how_(how) {}
     bool try_now() override;
     void queue(waiter& one) override;
@@ -57,16 +58,21 @@ private:
     direction way_;
     closing how_;
 };
+/// For select(): `fd` is readable, or was closed. `how` as in hub::wait_fd().
 inline on_descriptor on_readable(int fd, closing how = closing::unseen) noexcept { return {fd, direction::read, how}; }
+/// For select(): `fd` is writable, or was closed. `how` as in hub::wait_fd().
 inline on_descriptor on_writable(int fd, closing how = closing::unseen) noexcept { return {fd, direction::write, how}; }
 
+/// @cond internal
 namespace detail {
 COIR_API std::size_t select(std::span<select_case* const> cases);
 }
+/// @endcond
 
 /// **Parks** unless one of the cases can happen at once. Does exactly one of them and returns its place. When several
 /// can, one of those is chosen at random, so that none starves; when it has to wait, the first that happens. Throws
-/// what the chosen case throws, what interrupts the caller, and would_block_forever; then none was done. Any thread.
+/// what the chosen case throws, what interrupts the caller, and would_block_forever, and then none was done; and
+/// std::invalid_argument without cases. Allocates for more than eight. Any thread.
 template <std::derived_from<select_case>... Cases>
 std::size_t select(Cases&&... cases) {
     return detail::select(std::array<select_case*, sizeof...(cases)>{&cases...});

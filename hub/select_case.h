@@ -9,9 +9,11 @@
 
 namespace coir {
 
+/// One of the things that select() chooses among. A primitive derives its cases from this; select() alone calls them,
+/// in the fiber that selects.
 class COIR_API select_case {
 public:
-    /// Does it if that is possible without waiting.
+    /// Does it, true, if that is possible without waiting.
     virtual bool try_now() = 0;
     /// Queues `one`, and grants it if it is possible by now: `one.group` says whether it is still wanted.
     virtual void queue(waiter& one) = 0;
@@ -30,9 +32,10 @@ protected:
     ~select_case() = default;
 };
 
-/// Something is ready; it stays so.
+/// A case: something is ready, and stays so.
 class COIR_API source_case final : public select_case {
 public:
+    /// `of` must outlive it. `what`, a literal, is for reports.
     source_case(source& of, char const* what) noexcept : of_(of), what_(what) {}
 
     bool try_now() override;

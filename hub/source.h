@@ -15,9 +15,10 @@ namespace coir {
 /// A callback that was linked to something, for unlink(). One that was made by default is none.
 enum class link_id : std::uint64_t {};
 
+/// What wait(), iwait() and select() need to know of anything. Primitives are derived from it. Any thread.
 struct COIR_API source {
-    thread_lock mutable lock; // for what is derived, too
-    wait_queue waiting;
+    thread_lock mutable lock; ///< over `waiting` and over what is derived
+    wait_queue waiting;       ///< those who wait, and callbacks, in the order of coming
 
     source() = default;
     source(source const&) = delete;
@@ -28,6 +29,7 @@ struct COIR_API source {
 
     /// Where it is counted, a reference. Others must outlive those who wait.
     virtual void retain_source() noexcept {}
+    /// Gives that back; it may be destroyed then.
     virtual void release_source() noexcept {}
 
 protected:
@@ -39,6 +41,7 @@ private:
     void drop_links() noexcept;
 };
 
+/// @cond internal
 namespace detail {
 
 // A callback that waits among the fibers; called once, by the hub of the thread that linked it.
@@ -64,14 +67,15 @@ COIR_API link_id link_to(source& what, std::unique_ptr<source_link> link);
 COIR_API void unlink_from(source& what, link_id which) noexcept;
 
 } // namespace detail
+/// @endcond
 
-/// What events, semaphores and results share: callbacks. `Self` is derived from it.
+/// What events, semaphores and results share: callbacks. `Self` is derived from it. Any thread.
 template <class Self>
 class linkable : public source {
 public:
     /// Calls `function(Self&)` once, in its turn among the fibers that wait, when it is ready or if it is already. The
     /// hub of the calling thread calls it, or nobody if that thread has ended; it must not wait, and what it throws is
-    /// reported as an unhandled exception. Throws what hub::current throws. Any thread.
+    /// reported as an unhandled exception. Throws what hub::current throws. Allocates.
     template <class F>
     link_id rawlink(F&& function) {
         struct link final : detail::source_link {
@@ -83,7 +87,7 @@ public:
         auto& self = static_cast<Self&>(*this);
         return detail::link_to(*this, std::make_unique<link>(self, std::forward<F>(function)));
     }
-    /// Takes back a callback whose turn has not come. Any thread.
+    /// Takes back a callback whose turn has not come; one that is about to be called on another thread is called.
     void unlink(link_id which) noexcept { detail::unlink_from(*this, which); }
 };
 

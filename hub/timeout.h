@@ -20,10 +20,12 @@ namespace coir {
 class timeout;
 
 /// A timeout has passed, or the deadline that get() was given. Deliberately no std::exception, as fiber_exit is none
-/// and gevent's Timeout is no Exception: a called library that catches those does not swallow it.
+/// and gevent's Timeout is no Exception: a called library that catches those does not swallow it. A value; any thread.
 class COIR_API timed_out {
 public:
+    /// That of `of`; of none, if it is a deadline that has passed.
     explicit timed_out(std::string what, timeout const* of = nullptr) : what_(std::move(what)), of_(of) {}
+    /// For people to read: "timed out after 5 s". Valid as long as this object.
     char const* what() const noexcept { return what_.c_str(); }
 
 private:
@@ -47,13 +49,14 @@ private:
 /// with_timeout() makes that distinction by itself. Nothing is allocated until the exception is thrown. C code under
 /// the shim is not unwound: its calls fail with ECANCELED, and the exception is thrown by the next wait of C++ code, or
 /// by interruption_point(); if the scope ends before, expired() tells. In a child that the fiber forks the timeout goes
-/// on.
+/// on. For the fiber that made it.
 class COIR_API timeout {
 public:
-    /// Throws std::system_error: no hub can be made.
+    /// Begins; with a deadline of never it does nothing. Throws std::system_error if no hub can be made, and
+    /// std::logic_error in a hub's own callback.
     explicit timeout(deadline until) { start(until); }
 
-    /// Throws `error` instead of timed_out.
+    /// The same, and what the wait throws is `error`, each time the same, instead of timed_out.
     timeout(deadline until, std::exception_ptr error) {
         alarm_.error = std::move(error);
         start(until);
@@ -63,19 +66,20 @@ public:
     timeout& operator=(timeout const&) = delete;
     ~timeout() { cancel(); }
 
-    /// It has not passed and was not cancelled.
+    /// It will pass: it has not yet, was not cancelled, and has a deadline.
     bool pending() const noexcept { return alarm_.set(); }
 
-    /// It has passed; the exception was thrown, or waits for the next wait.
+    /// It has passed since it was started last; the exception was thrown, or waits for the next wait, unless cancel()
+    /// came between.
     bool expired() const noexcept { return expired_; }
 
     /// It was this one that threw `late`.
     bool raised(timed_out const& late) const noexcept { return late.of_ == this; }
 
-    /// It will throw no more.
+    /// It will throw no more, not even if it has passed already and no wait has thrown that yet.
     void cancel() noexcept;
 
-    /// Begins anew, with another deadline.
+    /// Begins anew, with another deadline, expired or not.
     void restart(deadline until) {
         cancel();
         start(until);
@@ -98,7 +102,8 @@ private:
 };
 
 /// Calls `function(arguments...)` under a timeout: its result, or nothing if this timeout ended it. A function that
-/// returns nothing gives true or false. Other exceptions pass through, those of outer timeouts too.
+/// returns nothing gives true or false. **Parks** when the function does. Other exceptions pass through, those of outer
+/// timeouts too; throws what timeout's constructor throws. Any thread.
 template <class F, class... A>
 requires std::invocable<F, A...>
 auto with_timeout(deadline until, F&& function, A&&... arguments) {
