@@ -46,6 +46,7 @@ struct kill_options {
     deadline until{};           ///< … but not longer
 };
 
+/// @cond internal
 namespace detail {
 
 struct start_timer;
@@ -181,19 +182,24 @@ COIR_API void run_now(task& fresh);
 enum class which_ends { all, successes, failures };
 
 } // namespace detail
+/// @endcond
 
 template <class T>
 class fiber;
 
-/// A handle to a fiber, whatever it returns.
+/// A handle to a fiber, whatever it returns. Counted: an exception that nobody has asked for is reported when the last
+/// handle goes, and the fiber's stack is kept until then. Any thread, unless a function says otherwise.
 class COIR_API any_fiber {
 public:
     /// Refers to nothing. Nothing but the comparison, the test by bool and assignment is defined then.
     any_fiber() noexcept = default;
+    /// Another handle to the same.
     any_fiber(any_fiber const& other) noexcept : task_(other.task_) {
         if (task_) task_->retain();
     }
+    /// Takes over the handle; `other` refers to nothing then.
     any_fiber(any_fiber&& other) noexcept : task_(std::exchange(other.task_, nullptr)) {}
+    /// Refers to what `other` refers to from now on.
     any_fiber& operator=(any_fiber other) noexcept {
         std::swap(task_, other.task_);
         return *this;
@@ -205,7 +211,7 @@ public:
     /// Hands a fiber that was made, not spawned, to the hub: it runs after those that are ready now. Does nothing if it
     /// was started before or has been killed. On the thread that made it. Throws what hub::current throws.
     void start() const { task_->start(); }
-    /// The same when `when` has come.
+    /// The same when `when` has come; until then it counts as started. Allocates.
     void start_later(deadline when) const { task_->start_later(when); }
 
     /// **Parks.** Until the fiber has ended, however, or `until` has passed; true if it has ended. The fiber's own
@@ -222,38 +228,44 @@ public:
 
     /// It has ended, by returning or by an exception, or been killed before it began. Any thread.
     bool ready() const noexcept { return task_->is_ready(); }
+    /// The same.
     bool dead() const noexcept { return ready(); }
-    /// It was started and has not ended. gevent: bool(greenlet).
+    /// It was started and has not ended. Any thread. gevent: bool(greenlet).
     bool started() const noexcept { return task_->started && !ready(); }
     /// It has ended by returning. Any thread.
     bool returned() const noexcept { return ready() && task_->returned; }
     /// It has ended by returning, or by fiber_exit. Any thread.
     bool successful() const noexcept { return ready() && !task_->error; }
-    /// What it ended with; null if it returned, was ended by fiber_exit or has not ended. Any thread.
+    /// What it ended with, which counts as handled from now on; null if it returned, was ended by fiber_exit or has not
+    /// ended. Any thread.
     std::exception_ptr exception() const noexcept {
         if (!ready()) return nullptr;
         task_->error_seen.store(true, std::memory_order_relaxed);
         return task_->error;
     }
 
-    /// For select(): it has ended. The handle must outlive the case.
+    /// For select(): it has ended. The handle must outlive the case. Any thread.
     source_case on_end() const noexcept { return source_case(*task_, "the end of a fiber"); }
 
-    /// Takes back a callback that has not been called yet. Any thread.
+    /// Takes back a callback that has not been called yet; does nothing about others. Any thread.
     void unlink(link_id which) const noexcept;
 
-    /// The name it was given, or "fiber-7". Allocates.
+    /// The name it was given, or "fiber-7". Allocates. Any thread, but not while set_name() is called.
     std::string name() const { return task_->name(); }
-    /// For its own thread.
+    /// Gives it another name. On its own thread. Allocates.
     void set_name(std::string name) const { task_->given_name = std::make_unique<std::string>(std::move(name)); }
+    /// Its number in the process, which is never used again. Any thread.
     std::uint64_t id() const noexcept { return task_->id; }
 
-    /// It is the one that runs.
+    /// It is the one that runs on this thread. Any thread.
     bool is_current() const noexcept { return task_ == this_thread.current; }
 
+    /// It refers to a fiber.
     explicit operator bool() const noexcept { return task_ != nullptr; }
+    /// Both refer to the same fiber, or both to nothing.
     bool operator==(any_fiber const& other) const noexcept = default;
 
+    /// @cond internal
     // For the rest of hub/.
     detail::task& control_block() const noexcept { return *task_; }
 
@@ -263,19 +275,22 @@ protected:
     void join_for_result(deadline until) const;
 
     detail::task* task_ = nullptr;
+    /// @endcond
 };
 
-/// A handle to a fiber whose function returns T.
+/// A handle to a fiber whose function returns T. Any thread, unless a function says otherwise.
 template <class T>
 class fiber : public any_fiber {
 public:
+    /// Refers to nothing.
     fiber() noexcept = default;
 
-    /// A fiber that will run `function(arguments...)` when it is started. Throws what acquire_stack throws.
+    /// A fiber that will run `function(arguments...)` when it is started, on this thread. Throws what spawn() throws.
     template <class F, class... A>
     requires std::invocable<std::decay_t<F>, std::decay_t<A>...>
     explicit fiber(F&& function, A&&... arguments)
         : any_fiber(detail::make_task({}, std::forward<F>(function), std::forward<A>(arguments)...)) {}
+    /// The same with a name, or a stack of another size.
     template <class F, class... A>
     explicit fiber(spawn_options options, F&& function, A&&... arguments)
         : any_fiber(detail::make_task(std::move(options), std::forward<F>(function), std::forward<A>(arguments)...)) {}
@@ -287,12 +302,13 @@ public:
         this->join_for_result(until);
         if constexpr (!std::is_void_v<T>) return *block().result;
     }
+    /// **Parks.** The same, moved out.
     T get(deadline until = {}) && requires(std::is_object_v<T>) {
         this->join_for_result(until);
         return std::move(*block().result);
     }
 
-    /// The result; null if it has none, or none yet. Any thread.
+    /// The result, which lives as long as a handle does; null if it has none, or none yet. Any thread.
     std::remove_reference_t<T>* value() const noexcept requires(!std::is_void_v<T>) {
         if (!this->ready() || !this->task_->returned) return nullptr;
         return &*block().result;
@@ -300,23 +316,23 @@ public:
 
     /// Calls `function(fiber<T> const&)` when the fiber has ended, in the order of linking, also if it has ended
     /// already; once. The function runs on the fiber's thread (when linked after the end, on the linking one), in a
-    /// fiber of its own that begins at once; it may wait. What it throws is reported as an unhandled exception. Any
-    /// thread.
+    /// fiber of its own that begins at once; it may wait. What it throws is reported as an unhandled exception. Throws,
+    /// when linked after the end, what hub::current throws. Allocates. Any thread.
     template <class F>
     link_id link(F&& function) const {
         return add_link<detail::which_ends::all, true>(std::forward<F>(function));
     }
-    /// The same if the fiber returned or was ended by fiber_exit.
+    /// The same if the fiber returned or was ended by fiber_exit. Any thread.
     template <class F>
     link_id link_value(F&& function) const {
         return add_link<detail::which_ends::successes, true>(std::forward<F>(function));
     }
-    /// The same if the fiber was ended by an exception, which then counts as handled.
+    /// The same if the fiber was ended by an exception, which then counts as handled. Any thread.
     template <class F>
     link_id link_exception(F&& function) const {
         return add_link<detail::which_ends::failures, true>(std::forward<F>(function));
     }
-    /// Like link, but the function is called by the hub itself, and must not wait.
+    /// Like link, but the function is called by the hub itself, and must not wait. Any thread.
     template <class F>
     link_id rawlink(F&& function) const {
         return add_link<detail::which_ends::all, false>(std::forward<F>(function));
@@ -352,14 +368,17 @@ private:
     }
 };
 
+/// @cond internal
 template <class F, class... A>
 fiber(F, A...) -> fiber<std::invoke_result_t<std::decay_t<F>, std::decay_t<A>...>>;
 template <class F, class... A>
 fiber(spawn_options, F, A...) -> fiber<std::invoke_result_t<std::decay_t<F>, std::decay_t<A>...>>;
+/// @endcond
 
 /// A fiber that will run `function(arguments...)` as soon as the caller parks, after those spawned or woken before.
 /// Function and arguments are moved or copied to the fiber's stack and destroyed when the function has returned.
-/// Throws what acquire_stack and hub::current throw. Any thread; the fiber stays on it.
+/// Throws what acquire_stack and hub::current throw, and std::system_error(EINVAL) if function and arguments take more
+/// than half of the stack. Any thread; the fiber stays on it. gevent: spawn.
 template <class F, class... A>
 auto spawn(spawn_options options, F&& function, A&&... arguments) {
     auto& made = detail::make_task(std::move(options), std::forward<F>(function), std::forward<A>(arguments)...);
@@ -368,13 +387,14 @@ auto spawn(spawn_options options, F&& function, A&&... arguments) {
     return handle;
 }
 
+/// The same without options.
 template <class F, class... A>
 requires std::invocable<std::decay_t<F>, std::decay_t<A>...>
 auto spawn(F&& function, A&&... arguments) {
     return spawn(spawn_options{}, std::forward<F>(function), std::forward<A>(arguments)...);
 }
 
-/// The same, begun when `when` has come. gevent: spawn_later.
+/// The same, begun when `when` has come. Any thread; the fiber stays on it. gevent: spawn_later.
 template <class F, class... A>
 auto spawn_later(deadline when, F&& function, A&&... arguments) {
     fiber<std::invoke_result_t<std::decay_t<F>, std::decay_t<A>...>> made(std::forward<F>(function),
@@ -383,7 +403,8 @@ auto spawn_later(deadline when, F&& function, A&&... arguments) {
     return made;
 }
 
-/// The same on the thread of another hub, which must outlive the call. Any thread. Allocates.
+/// As spawn(), on the thread of another hub, which must outlive the call. The fiber begins in that hub's next turn.
+/// Throws what acquire_stack throws, and std::system_error(EINVAL) as spawn() does. Any thread. Allocates.
 template <class F, class... A>
 auto spawn_on(hub& where, spawn_options options, F&& function, A&&... arguments) {
     auto& made = detail::make_task(std::move(options), std::forward<F>(function), std::forward<A>(arguments)...);
@@ -392,6 +413,7 @@ auto spawn_on(hub& where, spawn_options options, F&& function, A&&... arguments)
     where.post([handle] { handle.start(); });
     return handle;
 }
+/// The same without options.
 template <class F, class... A>
 requires std::invocable<std::decay_t<F>, std::decay_t<A>...>
 auto spawn_on(hub& where, F&& function, A&&... arguments) {
@@ -403,9 +425,11 @@ template <class Range>
 concept fiber_range =
     std::ranges::input_range<Range> && std::convertible_to<std::ranges::range_reference_t<Range>, any_fiber const&>;
 
-/// **Parks.** Throws `options.error`, or fiber_exit, in all of them, and waits for their ends as kill() does; true if
-/// all have ended. Throws what interrupts the caller.
+/// **Parks** unless told not to block. Throws `options.error`, or fiber_exit, in all of them, and waits for their ends
+/// as any_fiber::kill does; true if all have ended. Throws what interrupts the caller; if the caller is one of them,
+/// the error. Any thread. Allocates. gevent: killall.
 COIR_API bool killall(std::vector<any_fiber> all, kill_options options = {});
+/// The same for any range of handles.
 template <fiber_range Fibers>
 bool killall(Fibers const& all, kill_options options = {}) {
     return killall(std::vector<any_fiber>(std::ranges::begin(all), std::ranges::end(all)), std::move(options));
@@ -424,7 +448,9 @@ struct unhandled_exception {
 COIR_API std::function<void(unhandled_exception const&)>
 on_unhandled_exception(std::function<void(unhandled_exception const&)> hook);
 
-/// Does that. Internal.
+/// @cond internal
+/// Does that.
 void report_unhandled(unhandled_exception const& what) noexcept;
+/// @endcond
 
 } // namespace coir

@@ -15,23 +15,26 @@
 
 namespace coir::net {
 
+/// An IPv4 or IPv6 address and a port; a value of 28 bytes. Any thread.
 class COIR_API address {
 public:
     /// None: family() is AF_UNSPEC, to_string() is "nowhere".
     address() noexcept : v6_{} {}
 
-    /// Reads what to_string() writes:
-    ///   "127.0.0.1:8001"      IPv4
-    ///   "[::1]:80"            IPv6; "[fe80::1%eth0]:80" or "%2" with the interface of a link-local one
-    ///   "*:80", ":80"         every IPv4 address of this machine, to listen on ("[::]:80" takes
-    ///                         IPv6 as well as IPv4, unless net.ipv6.bindv6only says otherwise)
-    /// Port 0 lets the kernel choose when listening. Throws std::system_error(EINVAL) that quotes the text
-    /// and tells what is wrong with it.
+    /// Reads what to_string() writes, and more:
+    ///
+    /// * `127.0.0.1:8001`: IPv4
+    /// * `[::1]:80`: IPv6; `[fe80::1%2]:80` with the number or, where the 2 is, the name of a link-local one's
+    /// interface
+    /// * `*:80`, `:80`: every IPv4 address of this machine, to listen on (`[::]:80` takes IPv6 as well as IPv4, unless
+    ///   net.ipv6.bindv6only says otherwise)
+    ///
+    /// Port 0 lets the kernel choose when listening. Throws std::system_error(EINVAL) that quotes the text and tells
+    /// what is wrong with it.
     template <std::convertible_to<std::string_view> Text>
     address(Text const& text) : address(parse(text)) {}
 
-    /// "127.0.0.1" or "::1", without brackets, and the port. Throws std::system_error(EINVAL) that quotes the
-    /// text.
+    /// "127.0.0.1" or "::1", without brackets, and the port. Throws std::system_error(EINVAL) that quotes the text.
     static address ip(std::string_view text, std::uint16_t port);
 
     /// As the kernel gave it. Throws std::system_error(EAFNOSUPPORT) if it is neither IPv4 nor IPv6, and
@@ -50,6 +53,7 @@ public:
 
     /// For bind, connect, sendto. Valid as long as this object.
     sockaddr const* native() const noexcept { return &any_; }
+    /// In bytes; 0 if there is none.
     socklen_t native_size() const noexcept;
 
     /// Same family, address, port and, for IPv6, interface.

@@ -19,54 +19,62 @@
 
 namespace coir::net {
 
+/// The owner of a descriptor, with the calls on it that may have to wait. For one thread.
 class COIR_API socket {
 public:
     /// Refers to nothing: every call fails with EBADF.
     socket() noexcept = default;
 
-    /// A new one. `family`, `type` and `protocol` as in socket(2), `with` for messages. Throws
-    /// std::system_error; EMFILE and ENFILE name the limit.
+    /// A new one, non-blocking and close-on-exec. `family`, `type` and `protocol` as in socket(2), `with` for messages.
+    /// Throws std::system_error; EMFILE and ENFILE name the limit.
     socket(int family, int type, int protocol, address const& with);
 
     /// Takes over `fd`, which must have O_NONBLOCK set. `with` is whom messages name.
     socket(int fd, address const& with) noexcept : fd_(fd), with_(with) {}
 
+    /// Takes over the descriptor of `other`, where those who wait get EBADF.
     socket(socket&& other) noexcept
         : fd_(other.release()), spent_{other.spent_[0], other.spent_[1]}, with_(other.with_) {}
+    /// The same; the one that it had is closed.
     socket& operator=(socket&& other) noexcept;
     ~socket() { close(); }
 
-    /// Closes it, at once; harmless when it is closed already.
+    /// Closes it, at once, and those who wait get EBADF; harmless when it is closed already.
     void close() noexcept;
-    /// Gives up the descriptor, which stays open and non-blocking; -1 if there is none.
+    /// Gives up the descriptor, which stays open and non-blocking; those who wait get EBADF. -1 if there is none.
     int release() noexcept;
 
+    /// It has a descriptor.
     bool is_open() const noexcept { return fd_ >= 0; }
+    /// The descriptor, which stays this one's; -1 if there is none.
     int native() const noexcept { return fd_; }
 
     /// Whom messages name: the peer of a stream, the own address of a listener.
     address const& with() const noexcept { return with_; }
-    /// Throws std::system_error.
+    /// Its own end, as getsockname(2) gives it. Throws std::system_error, EBADF if there is no descriptor.
     address local_address() const;
-    /// Throws std::system_error.
+    /// setsockopt(2) with an int. `what`, a literal, is what messages begin with: "set TCP_NODELAY with". Throws
+    /// std::system_error.
     void set_option(int level, int name, int value, char const* what);
 
     /// What is attempted, and for which readiness it waits. `words` are a literal that messages begin with:
     /// "read from".
     struct operation {
-        direction way;
-        char const* words;
+        direction way;     ///< the readiness
+        char const* words; ///< the literal
     };
 
-    /// **Parks.** The retry policy. Calls `call(fd)`, which behaves as a system call does (a negative result
-    /// and errno):
-    ///   EINTR            again
-    ///   EAGAIN           waits until the socket is ready, and again; when `until` has passed, once more,
-    ///                    and then throws std::system_error(ETIMEDOUT)
-    ///   another error    throws it as std::system_error: "read from 127.0.0.1:80: Connection reset by peer"
-    ///   success          returns the result
-    /// Throws EBADF if the socket is closed meanwhile, std::logic_error if another fiber waits in that
-    /// direction, and what the fiber is killed with.
+    /// **Parks.** The retry policy. Calls `call(fd)`, which behaves as a system call does (a negative result and
+    /// errno):
+    ///
+    /// * EINTR: again
+    /// * EAGAIN: waits until the socket is ready, and again; when `until` has passed, once more, and then throws
+    ///   std::system_error(ETIMEDOUT)
+    /// * another error: throws it as std::system_error: "read from 127.0.0.1:80: Connection reset by peer"
+    /// * success: returns the result
+    ///
+    /// Throws EBADF if the socket is closed, also meanwhile, std::logic_error if another fiber waits in that direction,
+    /// what interrupts the caller, and would_block_forever.
     template <class Call>
     auto attempt(operation what, deadline until, Call&& call) {
         if (waiting_[std::size_t(what.way)]) [[unlikely]]
