@@ -33,7 +33,7 @@ namespace coir {
 /// A descriptor is readable, writable or both. Level-triggered: it happens again in every round, until the descriptor
 /// is read empty or written full. If it is closed (hub::forget_fd), it happens once more and the watcher stops. It must
 /// be stopped before a plain close(), of which the hub learns nothing.
-class COIR_API hub::io : public watcher_of<io> {
+class COIR_API hub::io final : public watcher_of<io> {
 public:
     /// Throws std::system_error: start() and wait() do, EBADF, if `fd` is no open descriptor.
     io(int fd, direction way);
@@ -68,7 +68,7 @@ private:
 
 /// A while after start(), and then again and again if it repeats. Exact, as coir::sleep is: not rounded to
 /// milliseconds.
-class COIR_API hub::timer : public watcher_of<timer> {
+class COIR_API hub::timer final : public watcher_of<timer> {
 public:
     /// `repeat` 0: once. Throws std::invalid_argument if one is negative.
     explicit timer(std::chrono::nanoseconds after, std::chrono::nanoseconds repeat = {});
@@ -102,7 +102,7 @@ private:
 };
 
 /// At a moment of the wall clock, or at every full interval of it, also when the clock is set. Within milliseconds.
-class COIR_API hub::periodic : public watcher_of<periodic> {
+class COIR_API hub::periodic final : public watcher_of<periodic> {
 public:
     explicit periodic(std::chrono::system_clock::time_point once);
     /// At every moment that is `offset` and a whole number of intervals: 1h: at each full hour, UTC. Throws
@@ -128,7 +128,7 @@ private:
 ///
 /// There is no watcher for the end of any child, because it would have to take children that are others' to wait for:
 /// watch SIGCHLD, and call waitpid for those that are yours.
-class COIR_API hub::signal : public watcher_of<signal> {
+class COIR_API hub::signal final : public watcher_of<signal> {
 public:
     /// Throws std::system_error, EINVAL, if the signal does not exist, cannot be caught or tells of a fault of the
     /// running code (SIGSEGV, SIGBUS, SIGFPE, SIGILL); start() and wait() throw it, EBUSY, if another thread's hub
@@ -173,7 +173,7 @@ private:
 
 /// The end of a child of this process, which it collects as waitpid(2) does; by a pidfd, Linux 5.3. Also if the child
 /// has ended already.
-class COIR_API hub::child : public watcher_of<child> {
+class COIR_API hub::child final : public watcher_of<child> {
 public:
     /// Throws std::system_error: ECHILD if `pid` is no child of this process, or what pidfd_open(2) says.
     explicit child(pid_t pid);
@@ -208,7 +208,7 @@ private:
 };
 
 /// Another thread, or a signal handler, has something to tell.
-class COIR_API hub::async : public watcher_of<async> {
+class COIR_API hub::async final : public watcher_of<async> {
 public:
     async();
     ~async();
@@ -235,7 +235,7 @@ private:
 
 /// What stat(2) says of a path changes, or the path comes or goes: by inotify(7) where the file system has it, by
 /// looking every `interval` elsewhere. Looks at the path, which may block, on the hub.
-class COIR_API hub::stat : public watcher_of<stat> {
+class COIR_API hub::stat final : public watcher_of<stat> {
 public:
     /// `interval` 0: about five seconds; at least a tenth of a second.
     explicit stat(std::string path, std::chrono::nanoseconds interval = {});
@@ -261,7 +261,7 @@ private:
 
 /// Nobody is ready: no fiber can run and nothing is due. While one is active the hub never sleeps. coir::idle() waits
 /// for such a moment, once.
-class COIR_API hub::idle : public watcher_of<idle> {
+class COIR_API hub::idle final : public watcher_of<idle> {
 public:
     idle() : watcher_of("idle") {}
     ~idle() { end(); }
@@ -273,7 +273,7 @@ private:
 };
 
 /// The hub is about to look at its descriptors, and maybe to sleep until something happens. It has no reference.
-class COIR_API hub::prepare : public watcher_of<prepare> {
+class COIR_API hub::prepare final : public watcher_of<prepare> {
 public:
     prepare() : watcher_of("prepare", -1, false) {}
     ~prepare() { end(); }
@@ -285,7 +285,7 @@ private:
 };
 
 /// The hub has looked at its descriptors; those that are ready have been woken. It has no reference.
-class COIR_API hub::check : public watcher_of<check> {
+class COIR_API hub::check final : public watcher_of<check> {
 public:
     check() : watcher_of("check", -1, false) {}
     ~check() { end(); }
@@ -298,7 +298,7 @@ private:
 
 /// The process was forked by a fiber of this thread: called in the child, when its hub runs first. It has no reference,
 /// and no wait(): of all fibers the one that forked is left.
-class COIR_API hub::fork : public watcher_of<fork> {
+class COIR_API hub::fork final : public watcher_of<fork> {
 public:
     fork() : watcher_of("fork", -1, false) {}
     ~fork() { end(); }
