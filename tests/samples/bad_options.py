@@ -18,12 +18,20 @@ for program, *options in [
     ["greenlets", "surplus"],
     ["generators", "--items", "-1"],
     ["generators", "--items", "many"],
+    ["traffic_light", "--cars", "0"],
+    ["traffic_light", "--red", "-1"],
+    ["producer_consumer", "--room", "0"],
+    ["producer_consumer", "surplus"],
+    ["limited", "--at-once", "0"],
+    ["limited", "--tasks", "all"],
+    ["counter", "--fibers", "0"],
 ]:
     status, out, err = run(program, *options)
     asked = f"{program} {' '.join(options)}"
     check(status == 2, f"{asked}: exit status {status}")
     check("Usage: " in err and out == "", f"{asked}: stdout {out!r}, stderr {err!r}")
 
-for program in "downloader", "echo_server", "echo_client", "greenlets", "generators":
+for program in ("downloader", "echo_server", "echo_client", "greenlets", "generators", "traffic_light", "producer_consumer",
+                "limited", "counter"):
     status, out, err = run(program, "--help")
     check(status == 0 and "Usage: " in out and err == "", f"{program} --help: {status}, {out!r}, {err!r}")
