@@ -20,7 +20,8 @@ inline constexpr std::size_t smallest_stack = 16 * 1024;
 /// The largest class, in bytes.
 inline constexpr std::size_t largest_stack = std::size_t{1} << 30;
 
-/// The usable bytes [base, base + size) of one stack; the guard lies below base. A value: it owns nothing.
+/// The usable bytes [base, base + size) of one stack; the guard lies below base. A value that owns nothing; any
+/// thread.
 struct stack {
     std::byte* base = nullptr; ///< the lowest byte; null: no stack
     std::size_t size = 0;      ///< bytes

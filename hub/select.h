@@ -58,9 +58,9 @@ private:
     direction way_;
     closing how_;
 };
-/// For select(): `fd` is readable, or was closed. `how` as in hub::wait_fd().
+/// For select(): `fd` is readable, or was closed. `how` as in hub::wait_fd(). Any thread.
 inline on_descriptor on_readable(int fd, closing how = closing::unseen) noexcept { return {fd, direction::read, how}; }
-/// For select(): `fd` is writable, or was closed. `how` as in hub::wait_fd().
+/// For select(): `fd` is writable, or was closed. `how` as in hub::wait_fd(). Any thread.
 inline on_descriptor on_writable(int fd, closing how = closing::unseen) noexcept { return {fd, direction::write, how}; }
 
 /// @cond internal

@@ -25,7 +25,7 @@ public:
     virtual deadline until() const noexcept { return {}; }
     /// It happens when no other can at once.
     virtual bool is_default() const noexcept { return false; }
-    /// For reports.
+    /// What is waited for, a literal, for reports.
     virtual char const* what() const noexcept = 0;
 
 protected:

@@ -24,8 +24,7 @@ public:
     /// Reads what to_string() writes, and more:
     ///
     /// * `127.0.0.1:8001`: IPv4
-    /// * `[::1]:80`: IPv6; `[fe80::1%2]:80` with the number or, where the 2 is, the name of a link-local one's
-    /// interface
+    /// * `[::1]:80`: IPv6; `[fe80::1%2]:80` with the number, or the name, of a link-local one's interface
     /// * `*:80`, `:80`: every IPv4 address of this machine, to listen on (`[::]:80` takes IPv6 as well as IPv4, unless
     ///   net.ipv6.bindv6only says otherwise)
     ///
