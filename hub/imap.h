@@ -27,6 +27,7 @@
 
 namespace coir {
 
+/// @cond internal
 namespace detail {
 
 template <class T>
@@ -201,25 +202,31 @@ struct call_here {
 };
 
 } // namespace detail
+/// @endcond
 
 /// The results of imap. A single pass: in a range-for, or by next(). It may be used by any thread, one fiber at a time.
-///
-/// When it goes, no further calls are begun; it **Parks** for a moment then, while the fiber that goes along the range
-/// ends. Calls that are under way go on, and exceptions that nobody fetched are reported as unhandled.
+/// When it goes, no further calls are begun; those that are under way go on, and exceptions that nobody fetched are
+/// reported as unhandled.
 template <class T>
 class [[nodiscard]] mapped {
 public:
     using value_type = detail::stored_result<T>; ///< std::monostate for a function that returns nothing
 
+    /// @cond internal
     mapped(std::shared_ptr<detail::arrivals<T>> from, any_fiber feeder)
         : from_(std::move(from)), feeder_(std::move(feeder)) {}
+    /// @endcond
+
+    /// The other has none then, and may only be assigned to or destroyed.
     mapped(mapped&&) noexcept = default;
+    /// **Parks** as the destructor does, for what it had before.
     mapped& operator=(mapped other) noexcept {
         from_.swap(other.from_);
         std::swap(feeder_, other.feeder_);
         current_.swap(other.current_);
         return *this;
     }
+    /// **Parks** until nobody goes along the range any more, whatever interrupts the caller.
     ~mapped() {
         if (feeder_) detail::end_feeder(feeder_);
     }
@@ -229,29 +236,36 @@ public:
     /// interrupts the caller; would_block_forever.
     std::optional<value_type> next() { return from_->next(); }
 
+    /// Single pass: all iterators are at the same place.
     class iterator {
     public:
-        using iterator_concept = std::input_iterator_tag;
-        using value_type = mapped::value_type;
-        using difference_type = std::ptrdiff_t;
+        using iterator_concept = std::input_iterator_tag; ///< for the standard library
+        using value_type = mapped::value_type;            ///< a result
+        using difference_type = std::ptrdiff_t;           ///< for the standard library
 
+        /// **Parks.** At the next result. Throws as next().
         explicit iterator(mapped& of) : of_(&of) { ++*this; }
+        /// The result, which may be moved out; until the next increment.
         value_type& operator*() const noexcept { return *of_->current_; }
-        value_type* operator->() const noexcept { return &**this; }
-        /// **Parks.** Throws as next().
+        value_type* operator->() const noexcept { return &**this; } ///< as operator*
+        /// **Parks.** Throws as next(), and is at the end then.
         iterator& operator++() {
             of_->current_.reset();
             of_->current_ = of_->next();
             return *this;
         }
+        /// **Parks.** The same.
         void operator++(int) { ++*this; }
+        /// There are no more.
         bool operator==(std::default_sentinel_t) const noexcept { return !of_->current_; }
 
     private:
         mapped* of_;
     };
 
+    /// **Parks.** For a range-for, which begins with the next result. Throws as next().
     iterator begin() { return iterator(*this); }
+    /// For a range-for.
     std::default_sentinel_t end() const noexcept { return {}; }
 
 private:
@@ -287,6 +301,7 @@ public:
             if constexpr (!std::is_void_v<T>) all.push_back(std::move(*result));
         if constexpr (!std::is_void_v<T>) return all;
     }
+    /// **Parks.** The same for elements that are listed.
     template <class F, class Element>
     auto map(F&& function, std::initializer_list<Element> elements) {
         return map(std::forward<F>(function), std::vector<Element>(elements));
@@ -295,11 +310,12 @@ public:
     /// The results in the order of the elements, each as soon as it and those before it have come. A fiber of its own
     /// goes along `range`, which must outlive what is returned unless it is passed as an rvalue. With a `maxsize`, no
     /// more calls are begun than have been asked for, and so many: it bounds what piles up when they come quicker than
-    /// they are taken.
+    /// they are taken. Throws what hub::current and acquire_stack throw. Any thread: the range is gone along on it.
     template <class F, mappable_range Range>
     auto imap(F&& function, Range&& range, std::size_t maxsize = 0) {
         return begin<true>(std::forward<F>(function), std::forward<Range>(range), maxsize);
     }
+    /// The same for elements that are listed.
     template <class F, class Element>
     auto imap(F&& function, std::initializer_list<Element> elements, std::size_t maxsize = 0) {
         return imap(std::forward<F>(function), std::vector<Element>(elements), maxsize);
@@ -310,6 +326,7 @@ public:
     auto imap_unordered(F&& function, Range&& range, std::size_t maxsize = 0) {
         return begin<false>(std::forward<F>(function), std::forward<Range>(range), maxsize);
     }
+    /// The same for elements that are listed.
     template <class F, class Element>
     auto imap_unordered(F&& function, std::initializer_list<Element> elements, std::size_t maxsize = 0) {
         return imap_unordered(std::forward<F>(function), std::vector<Element>(elements), maxsize);

@@ -26,9 +26,11 @@ namespace coir {
 /// There is no place in a pool, or there was none in time.
 class COIR_API pool_full : public std::runtime_error {
 public:
+    /// Of any pool.
     pool_full();
 };
 
+/// @cond internal
 namespace detail {
 
 // Who is in a group, and who waits for its end or for a place in it. Shared by the group, the links to its members and
@@ -134,10 +136,12 @@ struct call_in_group {
 };
 
 } // namespace detail
+/// @endcond
 
 /// Fibers that are at work.
 class COIR_API group : public mapping<group> {
 public:
+    /// An empty one.
     group() : group(detail::places::unlimited) {}
     /// A group of fibers that were spawned elsewhere.
     template <fiber_range Fibers>
@@ -146,14 +150,18 @@ public:
     }
     group(group const&) = delete;
     group& operator=(group const&) = delete;
+    /// Discards all.
     ~group() { members_->let_go(); }
 
-    /// **Parks** while a pool is full, behind those who came before. Then as coir::spawn, in the group.
+    /// **Parks** while a pool is full, behind those who came before. Then as coir::spawn, in the group: the fiber's
+    /// handle. Throws what interrupts the caller, would_block_forever, and what acquire_stack throws. Any thread, on
+    /// which the fiber stays.
     template <class F, class... A>
     auto spawn(spawn_options options, F&& function, A&&... arguments) {
         members_->take_place({});
         return members_->spawn_in_place(std::move(options), std::forward<F>(function), std::forward<A>(arguments)...);
     }
+    /// **Parks** likewise.
     template <class F, class... A>
     requires std::invocable<std::decay_t<F>, std::decay_t<A>...>
     auto spawn(F&& function, A&&... arguments) {
@@ -164,16 +172,20 @@ public:
     /// there is a place for it. One that is a member already is left as it is. Throws pool_full when `until` has passed
     /// first, what interrupts the caller, and would_block_forever.
     void add(any_fiber const& fresh, deadline until = {});
-    /// **Parks** likewise; then starts it. On the thread that made it.
+    /// **Parks** likewise; then starts it. Throws likewise. On the thread that made it.
     void start(any_fiber const& fresh, deadline until = {});
 
-    /// Lets `member` go: its place is free, and who joins the group does not wait for it. Nothing if it is none.
+    /// Lets `member` go: its place is free, and who joins the group does not wait for it. Nothing if it is none. Any
+    /// thread.
     void discard(any_fiber const& member) noexcept { members_->discard(member); }
 
+    /// How many are in it. Any thread.
     std::size_t size() const noexcept { return members_->size(); }
+    /// There are none. Any thread.
     bool empty() const noexcept { return size() == 0; }
+    /// `one` is a member. Any thread.
     bool contains(any_fiber const& one) const noexcept { return members_->contains(one.id()); }
-    /// Those that are in it now, in the order in which they were made.
+    /// Those that are in it now, in the order in which they were made. Any thread. Allocates.
     std::vector<any_fiber> members() const { return members_->all(); }
 
     /// **Parks** until the group is empty, which it may not be any more when the caller runs: true, or false when
@@ -206,16 +218,18 @@ public:
                            members_, std::forward<F>(function), std::forward<A>(arguments)...);
     }
 
-    /// Who spawns now would wait.
+    /// Who spawns now would wait. Any thread.
     bool full() const noexcept { return members_->free() == 0; }
     /// **Parks** until there is a place, and does not take it: true, or false when `until` has passed first. Throws
     /// what interrupts the caller, and would_block_forever.
     bool wait_available(deadline until = {}) { return members_->wait_available(until); }
 
 protected:
+    /// @cond internal
     explicit group(std::size_t limit) : members_(std::make_shared<detail::membership>(limit)) {}
 
     std::shared_ptr<detail::membership> const members_;
+    /// @endcond
 
 private:
     friend class mapping<group>;
@@ -231,19 +245,21 @@ public:
     /// With 0 it never has room.
     explicit pool(std::size_t limit) : group(limit) {}
 
-    /// As spawn, add and start, but throw pool_full instead of waiting.
+    /// As spawn, but throws pool_full instead of waiting. Any thread.
     template <class F, class... A>
     requires std::invocable<std::decay_t<F>, std::decay_t<A>...>
     auto try_spawn(F&& function, A&&... arguments) {
         if (!members_->try_take_place()) throw pool_full();
         return members_->spawn_in_place({}, std::forward<F>(function), std::forward<A>(arguments)...);
     }
+    /// As add, likewise.
     void try_add(any_fiber const& fresh);
+    /// As start, likewise.
     void try_start(any_fiber const& fresh);
 
-    /// How many members it can have. gevent: size.
+    /// How many members it can have; without a limit the greatest number there is. gevent: size. Any thread.
     std::size_t limit() const noexcept { return members_->limit(); }
-    /// How many could be spawned without waiting. A place that was given to who waits for one is taken.
+    /// How many could be spawned without waiting. A place that was given to who waits for one is taken. Any thread.
     std::size_t free_count() const noexcept { return members_->free(); }
 };
 

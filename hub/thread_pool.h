@@ -26,6 +26,7 @@
 
 namespace coir {
 
+/// @cond internal
 namespace detail {
 
 // The result of a call in a thread pool. Counted: by its handles, by the call, and by those who wait.
@@ -126,6 +127,7 @@ struct call_on_thread {
 };
 
 } // namespace detail
+/// @endcond
 
 /// A handle to what a call in a thread pool will return. May be copied, dropped and waited for on any thread. An
 /// exception of the call that nobody asked for is reported as unhandled when the last handle goes.
@@ -134,14 +136,18 @@ class thread_result {
 public:
     /// Refers to nothing. Nothing but the test by bool and assignment is defined then.
     thread_result() noexcept = default;
+    /// Another handle to the same.
     thread_result(thread_result const& other) noexcept : result_(other.result_) {
         if (result_) result_->retain_source();
     }
+    /// The other refers to nothing then.
     thread_result(thread_result&& other) noexcept : result_(std::exchange(other.result_, nullptr)) {}
+    /// Refers to the same from now on.
     thread_result& operator=(thread_result other) noexcept {
         std::swap(result_, other.result_);
         return *this;
     }
+    /// The call goes on.
     ~thread_result() {
         if (result_) result_->release_source();
     }
@@ -154,9 +160,11 @@ public:
         result_->error_seen = true;
         return result_->get();
     }
+    /// **Parks** likewise.
     T get(deadline until = {}) && requires(!std::is_void_v<T>) { return std::move(std::as_const(*this).get(until)); }
 
-    /// **Parks** until the call is over, true, or `until` has passed, false.
+    /// **Parks** until the call is over, true, or `until` has passed, false. Throws what interrupts the caller, and
+    /// would_block_forever.
     bool wait(deadline until = {}) const { return result_->wait(until); }
     /// The call is over.
     bool ready() const noexcept { return result_->ready(); }
@@ -178,6 +186,7 @@ public:
         return result_->rawlink([kept = *this, function = std::decay_t<F>(std::forward<F>(function))](
                                     async_result<T>&) mutable { std::invoke(function, std::as_const(kept)); });
     }
+    /// Takes back a callback that has not been called yet.
     void unlink(link_id which) const noexcept { result_->unlink(which); }
 
     /// For select(): the call is over. The handle must outlive the case.
@@ -185,7 +194,9 @@ public:
     /// For wait() and iwait().
     operator waitable() const noexcept { return *result_; }
 
+    /// It refers to something.
     explicit operator bool() const noexcept { return result_ != nullptr; }
+    /// They refer to the same call.
     bool operator==(thread_result const& other) const noexcept = default;
 
 private:
@@ -205,6 +216,7 @@ public:
     explicit thread_pool(std::size_t maxsize);
     thread_pool(thread_pool const&) = delete;
     thread_pool& operator=(thread_pool const&) = delete;
+    /// Waits for nothing.
     ~thread_pool();
 
     /// The process's own, on the threads of offload(), of which there are offload_limit(): no need for another where

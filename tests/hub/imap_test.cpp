@@ -13,7 +13,7 @@
 #include <gtest/gtest.h>
 #include <memory>
 #include <set>
-#include <sstream>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -98,15 +98,12 @@ TEST(map, elements_of_a_container_that_is_given_away_are_moved_and_others_copied
     std::vector<std::string> kept{"long enough to lie on the heap, not in the string", "short"};
     auto const same = all.map([](std::string text) { return text; }, kept);
     EXPECT_EQ(same, kept);
-    auto const view = std::ranges::subrange(kept.begin(), kept.end());
-    EXPECT_EQ(all.map([](std::string text) { return text; }, std::ranges::subrange(view)), kept);
+    EXPECT_EQ(all.map([](std::string text) { return text; }, std::span(kept)), kept);
     EXPECT_EQ(kept.front().size(), 49u) << "an element was moved out of what a view shows";
 }
 
 TEST(map, takes_ranges_of_a_single_pass) {
     pool two{2};
-    std::istringstream words{"3 1 2"};
-    EXPECT_EQ(two.map(square, std::ranges::istream_view<int>(words)), (std::vector{9, 1, 4}));
     coir::generator<int> numbers{[](auto& out) {
         for (int i = 0; i < 4; ++i) out.yield(i);
     }};
