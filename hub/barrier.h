@@ -15,13 +15,14 @@ namespace coir {
 /// A fiber has given up waiting at a barrier, so that it can never be full.
 class COIR_API broken_barrier : public std::runtime_error {
 public:
+    /// what() says so.
     broken_barrier();
 };
 
-/// `parties` fibers wait until all have arrived; then it begins anew. Python's threading.Barrier.
+/// `parties` fibers wait until all have arrived; then it begins anew. Any thread. Python's threading.Barrier.
 class COIR_API barrier {
 public:
-    /// Throws std::invalid_argument for 0 parties.
+    /// For `parties` fibers. Throws std::invalid_argument for 0.
     explicit barrier(std::size_t parties);
     barrier(barrier const&) = delete;
     barrier& operator=(barrier const&) = delete;
@@ -35,9 +36,11 @@ public:
     void abort() noexcept;
     /// Breaks it for those who wait, and makes it usable again.
     void reset() noexcept;
+    /// Somebody gave up waiting, or called abort(), since the last reset().
     bool broken() const noexcept;
     /// Fibers that wait now.
     std::size_t waiting() const noexcept;
+    /// How many have to arrive.
     std::size_t parties() const noexcept { return parties_; }
 
 private:
@@ -51,19 +54,20 @@ private:
     bool broken_ = false;
 };
 
-/// Counts down to 0 and stays there; std::latch for fibers.
+/// Counts down to 0 and stays there; std::latch for fibers. Also for wait() and iwait(). Any thread.
 class COIR_API latch : public source {
 public:
+    /// `count` is left.
     explicit latch(std::size_t count) noexcept : left_(count) {}
 
-    /// Throws std::logic_error if that is more than is left.
+    /// `by` less is left; at 0 all who wait go on. Throws std::logic_error if that is more than is left.
     void count_down(std::size_t by = 1);
     /// It has come to 0.
     bool try_wait() const noexcept;
     /// **Parks** until it has, true, or `until` has passed, false. Throws what interrupts the caller, and
     /// would_block_forever.
     bool wait(deadline until = {});
-    /// **Parks.** Both.
+    /// **Parks** as wait(), after count_down(), and throws what both throw.
     bool arrive_and_wait(deadline until = {}) {
         count_down();
         return wait(until);
