@@ -279,7 +279,7 @@ template <class Range>
 concept mappable_range = std::ranges::input_range<Range> &&
     (std::is_lvalue_reference_v<Range> || std::movable<std::remove_cvref_t<Range>>);
 
-/// What group, pool and thread_pool have in common. `Self` says how a call is made, and when at once.
+/// What group, pool and thread_pool have in common. `Self` says how a call is made, and when at once. Any thread.
 template <class Self>
 class mapping {
 public:

@@ -138,7 +138,7 @@ struct call_in_group {
 } // namespace detail
 /// @endcond
 
-/// Fibers that are at work.
+/// Fibers that are at work. Any thread. gevent: Group.
 class COIR_API group : public mapping<group> {
 public:
     /// An empty one.
@@ -202,13 +202,13 @@ public:
     }
 
     /// **Parks.** What `function(arguments...)` returns or throws, called by a fiber of the group; or at once if the
-    /// caller is one, which in a full pool would wait for itself.
+    /// caller is one, which in a full pool would wait for itself. Throws what spawn() and fiber::get() throw.
     template <class F, class... A>
     decltype(auto) apply(F&& function, A&&... arguments) {
         return members_->apply(std::forward<F>(function), std::forward<A>(arguments)...);
     }
     /// The same in a fiber that is returned. It never waits for a place: if there is none, that fiber does, without
-    /// being a member. gevent's `callback` is a link_value of it.
+    /// being a member. Throws what coir::spawn throws. gevent's `callback` is a link_value of it.
     template <class F, class... A>
     auto apply_async(F&& function, A&&... arguments) {
         if (members_->try_take_place())
@@ -237,12 +237,12 @@ private:
     static constexpr bool calls_here() noexcept { return false; }
 };
 
-/// A group that has a limited number of members.
+/// A group that has a limited number of members. Any thread. gevent: Pool.
 class COIR_API pool : public group {
 public:
     /// Without a limit.
     pool() = default;
-    /// With 0 it never has room.
+    /// At most `limit` members at a time. With 0 it never has room.
     explicit pool(std::size_t limit) : group(limit) {}
 
     /// As spawn, but throws pool_full instead of waiting. Any thread.
@@ -252,14 +252,15 @@ public:
         if (!members_->try_take_place()) throw pool_full();
         return members_->spawn_in_place({}, std::forward<F>(function), std::forward<A>(arguments)...);
     }
-    /// As add, likewise.
+    /// As add(), but throws pool_full instead of waiting.
     void try_add(any_fiber const& fresh);
-    /// As start, likewise.
+    /// As start(), but throws pool_full instead of waiting. On the thread that made the fiber.
     void try_start(any_fiber const& fresh);
 
     /// How many members it can have; without a limit the greatest number there is. gevent: size. Any thread.
     std::size_t limit() const noexcept { return members_->limit(); }
-    /// How many could be spawned without waiting. A place that was given to who waits for one is taken. Any thread.
+    /// How many could be spawned without waiting. A place that was given to who waits for one is taken; without
+    /// a limit the greatest number there is. Any thread.
     std::size_t free_count() const noexcept { return members_->free(); }
 };
 

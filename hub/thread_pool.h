@@ -134,7 +134,7 @@ struct call_on_thread {
 template <class T>
 class thread_result {
 public:
-    /// Refers to nothing. Nothing but the test by bool and assignment is defined then.
+    /// Refers to nothing. Nothing but the comparison, the test by bool and assignment is defined then.
     thread_result() noexcept = default;
     /// Another handle to the same.
     thread_result(thread_result const& other) noexcept : result_(other.result_) {
@@ -170,9 +170,9 @@ public:
     bool ready() const noexcept { return result_->ready(); }
     /// It has returned.
     bool successful() const noexcept { return result_->successful(); }
-    /// What it returned; null if it has not.
+    /// What it returned, which lives as long as a handle does; null if it has not.
     std::add_pointer_t<T> value() const noexcept requires(!std::is_void_v<T>) { return result_->value(); }
-    /// What it threw; null if it has not.
+    /// What it threw, which counts as handled from now on; null if it has not.
     std::exception_ptr exception() const noexcept {
         std::exception_ptr const error = result_->exception();
         if (error) result_->error_seen = true;
@@ -208,8 +208,8 @@ private:
 ///
 /// When a pool is destroyed, what was spawned in it is still called, and then the threads end; nobody waits for that:
 /// join() first where calls use what is about to go. On a thread of the pool apply() and map() call at once, so that it
-/// does not wait for itself. In a forked child a pool begins anew, without the calls of the
-/// parent, whose results never come there.
+/// does not wait for itself. In a forked child a pool begins anew, without the calls of the parent, whose results never
+/// come there. Any thread. gevent: ThreadPool.
 class COIR_API thread_pool : public mapping<thread_pool> {
 public:
     /// At most `maxsize` threads. Throws std::invalid_argument if that is 0.
