@@ -157,7 +157,9 @@ void hub::run_due_callbacks() noexcept {
         first_callback_ = due.next;
         if (!first_callback_) last_callback_ = &first_callback_;
         in_callback_ = true;
+        int const left = std::exchange(this_scheduler.budget, 0); // a yield() is to see that it runs on the loop
         due.run(due);
+        this_scheduler.budget = left;
         in_callback_ = false;
     }
 }

@@ -181,7 +181,9 @@ void watcher::after_fork() noexcept {
 }
 
 void watcher_list::run(watcher_ring& of_a_kind) noexcept {
+    int const left = std::exchange(this_scheduler.budget, 0); // as in hub::run_due_callbacks
     of_a_kind.for_each([](watcher& each) { each.fire_at_once(); });
+    this_scheduler.budget = left;
 }
 
 void watcher_list::forked() noexcept {

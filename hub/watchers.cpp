@@ -194,6 +194,10 @@ struct hub::async::note : posted {
 
     explicit note(async& whole, hub& home) noexcept : posted(&arrive), of(&whole), to(&home) {}
 
+    void wait_for_senders() const noexcept {
+        while (senders.load() > 0) sched_yield();
+    }
+
     static void arrive(posted& self) noexcept {
         auto& one = static_cast<note&>(self);
         auto const sent = one.on_the_way.exchange(0); // from here on it may be posted again
@@ -209,6 +213,7 @@ hub::async::async() : watcher_of("async"), note_(new note(*this, home())) {}
 hub::async::~async() {
     end();
     note_->of = nullptr;
+    note_->wait_for_senders(); // the one that let its owner go on may not have returned yet
     if (!note_->on_the_way.load()) delete note_;
 }
 
@@ -234,7 +239,7 @@ bool hub::async::forked() noexcept {
 
 void hub::async::thread_ends() noexcept {
     note_->to.store(nullptr);
-    while (note_->senders.load() > 0) sched_yield();
+    note_->wait_for_senders();
 }
 
 } // namespace coir

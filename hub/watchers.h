@@ -218,8 +218,8 @@ public:
     void start() { use_without_call(); }
 
     /// Makes it happen on its thread; sends that come before that are one. Does nothing while it is inactive, or when
-    /// its thread has ended. Allocates nothing and takes no lock. Any thread; async-signal-safe. Calls must have
-    /// returned before it is destroyed.
+    /// its thread has ended. Allocates nothing and takes no lock. Any thread; async-signal-safe. The watcher may be
+    /// destroyed as soon as a call has made it happen; no other one may be under way then.
     void send() noexcept;
 
 private:

@@ -14,6 +14,7 @@
 #include <string>
 #include <system_error>
 #include <thread>
+#include <vector>
 
 using coir::event;
 using coir::hub;
@@ -97,6 +98,28 @@ TEST(watchers, a_callback_must_not_wait) {
     reached.wait();
     EXPECT_FALSE(slept);
     EXPECT_EQ(all.seen.size(), 1u);
+}
+
+// Also with others ready, to whom a fiber would switch without a look at itself.
+TEST(watchers, a_callback_must_not_yield) {
+    reports all;
+    hub::timer once{0s};
+    hub::prepare before;
+    bool went_on = false;
+    auto const yields = [&] {
+        before.stop();
+        coir::spawn([] {});
+        coir::yield();
+        went_on = true;
+    };
+    once.start(yields);
+    EXPECT_TRUE(once.wait());
+    coir::yield();
+    EXPECT_EQ(all.seen, std::vector<std::string>{"a callback of a hub::timer"});
+    before.start(yields);
+    EXPECT_TRUE(once.wait());
+    EXPECT_EQ(all.seen.back(), "a callback of a hub::prepare");
+    EXPECT_FALSE(went_on);
 }
 
 TEST(watchers, a_callback_may_destroy_its_watcher) {

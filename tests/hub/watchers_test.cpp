@@ -383,6 +383,17 @@ TEST(async, destroyed_while_one_is_on_its_way) {
     coir::sleep(1us);
 }
 
+TEST(async, destroyed_as_soon_as_it_happened) {
+    for (int i = 0; i < 1000; ++i) {
+        auto one = std::make_unique<hub::async>();
+        one->start();
+        std::thread sender([&one = *one] { one.send(); });
+        one->wait();
+        one.reset(); // the sender may be inside still
+        sender.join();
+    }
+}
+
 TEST(async, sends_go_nowhere_while_the_thread_ends) {
     for (int i = 0; i < 50; ++i) {
         std::optional<hub::async> one;
