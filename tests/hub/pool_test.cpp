@@ -438,13 +438,16 @@ TEST(pool, from_several_threads) {
 
 TEST(group, is_killed_and_joined_from_another_thread) {
     group all;
+    event done;
     auto const one = all.spawn([] { coir::event{}.wait(); });
     auto const joiner = all.spawn([&] { return one.join(); });
     std::thread([&] {
         EXPECT_FALSE(all.join(1ms));
         EXPECT_TRUE(all.killone(one));
         EXPECT_TRUE(all.kill());
+        done.set();
     }).detach(); // this thread waits by its hub, not in a call of libc
     all.join();
     EXPECT_TRUE(one.ready() && joiner.ready());
+    done.wait();
 }
