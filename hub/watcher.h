@@ -18,6 +18,7 @@
 
 namespace coir {
 
+/// What the watchers of all kinds have in common. For the thread that made it.
 class COIR_API watcher {
 public:
     watcher(watcher const&) = delete;
@@ -34,10 +35,13 @@ public:
     /// would_block_forever is thrown. They have one from the start, but for hub::fork, hub::prepare and hub::check,
     /// which bring nothing about. Its own thread. gevent: watcher.ref.
     void ref() noexcept { set_ref(true); }
+    /// It has no reference from now on. Its own thread.
     void unref() noexcept { set_ref(false); }
+    /// It has one. Its own thread.
     bool has_ref() const noexcept { return ref_; }
 
 protected:
+    /// @cond internal
     struct call {
         virtual ~call() = default;
         virtual void run(watcher& of) = 0;
@@ -46,11 +50,14 @@ protected:
     /// `kind` and `number` go into reports: "signal", 15.
     explicit watcher(char const* kind, std::int64_t number = -1, bool ref = true);
     ~watcher();
+    /// @endcond
 
     /// **Parks** until it happens the next time, true, or `until` has passed, false. It is active at least meanwhile,
     /// and must outlive the wait. Throws what interrupts the caller, would_block_forever if nothing is left that could
     /// wake it, and what start() throws. Its own thread.
     bool wait(deadline until = {});
+
+    /// @cond internal
     void begin(std::unique_ptr<call> what);
     /// First of all in the destructor of each kind.
     void end() noexcept;
@@ -71,6 +78,7 @@ protected:
     void use_without_call();
 
     watcher_link turn_; // for the kinds that the hub's turns call
+    /// @endcond
 
 private:
     friend struct watcher_list;
@@ -115,7 +123,7 @@ private:
     bool fired_ = false; // while nobody waited, and it was started without a callback
 };
 
-/// A watcher that is a `Self`.
+/// A watcher that is a `Self`. For the thread that made it.
 template <class Self>
 class watcher_of : public watcher {
 public:
@@ -129,6 +137,7 @@ public:
     }
 
 protected:
+    /// @cond internal
     using watcher::watcher;
 
     template <class F>
@@ -145,6 +154,7 @@ protected:
         };
         return std::make_unique<made>(std::forward<F>(function));
     }
+    /// @endcond
 };
 
 } // namespace coir

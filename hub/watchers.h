@@ -32,19 +32,22 @@ namespace coir {
 
 /// A descriptor is readable, writable or both. Level-triggered: it happens again in every round, until the descriptor
 /// is read empty or written full. If it is closed (hub::forget_fd), it happens once more and the watcher stops. It must
-/// be stopped before a plain close(), of which the hub learns nothing.
+/// be stopped before a plain close(), of which the hub learns nothing. Its own thread.
 class COIR_API hub::io final : public watcher_of<io> {
 public:
     /// Throws std::system_error: start() and wait() do, EBADF, if `fd` is no open descriptor.
     io(int fd, direction way);
+    /// The same for both directions: `{hub::readable, hub::writable}`.
     io(int fd, std::initializer_list<direction> ways);
     ~io() { end(); }
 
     using watcher::wait;
 
+    /// The descriptor.
     int fd() const noexcept { return sides_[0].fd; }
     /// In the callback and after wait(): what happened.
     bool happened(direction way) const noexcept { return events_[std::size_t(way)]; }
+    /// It was closed, and the watcher has stopped.
     bool closed() const noexcept { return closed_; }
 
 private:
@@ -67,7 +70,7 @@ private:
 };
 
 /// A while after start(), and then again and again if it repeats. Exact, as coir::sleep is: not rounded to
-/// milliseconds.
+/// milliseconds. Its own thread.
 class COIR_API hub::timer final : public watcher_of<timer> {
 public:
     /// `repeat` 0: once. Throws std::invalid_argument if one is negative.
@@ -76,10 +79,12 @@ public:
 
     using watcher::wait;
     using watcher_of<timer>::start;
+    /// Active from now on, without a callback: for wait(). Throws as the other start().
     void start() { use_without_call(); }
 
     /// A repeating one begins anew, from now on with the full interval, started or not; another one is stopped.
     void again();
+    /// The same, and `function` is the callback from now on.
     template <class F>
     void again(F&& function) {
         start(std::forward<F>(function));
@@ -101,9 +106,11 @@ private:
     std::int64_t at_ = 0; // steady ns
 };
 
-/// At a moment of the wall clock, or at every full interval of it, also when the clock is set. Within milliseconds.
+/// At a moment of the wall clock, or at every full interval of it, also when the clock is set. Within milliseconds. Its
+/// own thread.
 class COIR_API hub::periodic final : public watcher_of<periodic> {
 public:
+    /// Once, at that moment; if that is past already, as soon as it is started.
     explicit periodic(std::chrono::system_clock::time_point once);
     /// At every moment that is `offset` and a whole number of intervals: 1h: at each full hour, UTC. Throws
     /// std::invalid_argument unless `interval` is positive; less than a millisecond is taken for one.
@@ -112,6 +119,7 @@ public:
 
     using watcher::wait;
     using watcher_of<periodic>::start;
+    /// Active from now on, without a callback: for wait(). Throws as the other start().
     void start() { use_without_call(); }
 
 private:
@@ -127,7 +135,7 @@ private:
 /// may be one. Several watchers of one thread may watch a signal, but only one thread can at a time.
 ///
 /// There is no watcher for the end of any child, because it would have to take children that are others' to wait for:
-/// watch SIGCHLD, and call waitpid for those that are yours.
+/// watch SIGCHLD, and call waitpid for those that are yours. Its own thread.
 class COIR_API hub::signal final : public watcher_of<signal> {
 public:
     /// Throws std::system_error, EINVAL, if the signal does not exist, cannot be caught or tells of a fault of the
@@ -138,8 +146,10 @@ public:
 
     using watcher::wait;
     using watcher_of<signal>::start;
+    /// Active from now on, without a callback: for wait(). Throws as the other start().
     void start() { use_without_call(); }
 
+    /// The signal's number.
     int number() const noexcept { return signal_number_; }
 
 private:
@@ -151,7 +161,7 @@ private:
 };
 
 /// Calls `function()` in a fiber of its own, which begins at once, each time the signal arrives; until cancel() or the
-/// end of this object. It is no reason for the thread to wait. gevent: signal_handler.
+/// end of this object. It is no reason for the thread to wait. gevent: signal_handler. Its own thread.
 class COIR_API signal_handler {
 public:
     /// Throws what hub::signal's constructor and start() throw.
@@ -172,7 +182,7 @@ private:
 };
 
 /// The end of a child of this process, which it collects as waitpid(2) does; by a pidfd, Linux 5.3. Also if the child
-/// has ended already.
+/// has ended already. Its own thread.
 class COIR_API hub::child final : public watcher_of<child> {
 public:
     /// Throws std::system_error: ECHILD if `pid` is no child of this process, or what pidfd_open(2) says.
@@ -181,8 +191,10 @@ public:
 
     using watcher::wait;
     using watcher_of<child>::start;
+    /// Active from now on, without a callback: for wait(). Throws as the other start().
     void start() { use_without_call(); }
 
+    /// The child's number, which may be another process's once ended().
     pid_t pid() const noexcept { return pid_; }
     /// It has ended, and this watcher learnt of it.
     bool ended() const noexcept { return ended_; }
@@ -207,7 +219,7 @@ private:
     std::optional<int> status_;
 };
 
-/// Another thread, or a signal handler, has something to tell.
+/// Another thread, or a signal handler, has something to tell. Its own thread, but for send().
 class COIR_API hub::async final : public watcher_of<async> {
 public:
     async();
@@ -215,6 +227,7 @@ public:
 
     using watcher::wait;
     using watcher_of<async>::start;
+    /// Active from now on, without a callback: for wait(). Throws as the other start().
     void start() { use_without_call(); }
 
     /// Makes it happen on its thread; sends that come before that are one. Does nothing while it is inactive, or when
@@ -234,7 +247,7 @@ private:
 };
 
 /// What stat(2) says of a path changes, or the path comes or goes: by inotify(7) where the file system has it, by
-/// looking every `interval` elsewhere. Looks at the path, which may block, on the hub.
+/// looking every `interval` elsewhere. Looks at the path, which may block, on the hub. Its own thread.
 class COIR_API hub::stat final : public watcher_of<stat> {
 public:
     /// `interval` 0: about five seconds; at least a tenth of a second.
@@ -243,11 +256,14 @@ public:
 
     using watcher::wait;
     using watcher_of<stat>::start;
+    /// Active from now on, without a callback: for wait(). Throws as the other start().
     void start() { use_without_call(); }
 
+    /// The path that it was made with.
     std::string const& path() const noexcept { return path_; }
-    /// At the last look, the first of which is start()'s, and at the one before; null if there was no such file.
+    /// At the last look, the first of which is start()'s; null if there was no such file.
     struct ::stat const* attr() const noexcept;
+    /// At the look before that; null if there was no such file.
     struct ::stat const* prev() const noexcept;
 
 private:
@@ -260,7 +276,7 @@ private:
 };
 
 /// Nobody is ready: no fiber can run and nothing is due. While one is active the hub never sleeps. coir::idle() waits
-/// for such a moment, once.
+/// for such a moment, once. Its own thread.
 class COIR_API hub::idle final : public watcher_of<idle> {
 public:
     idle() : watcher_of("idle") {}
@@ -272,7 +288,8 @@ private:
     void disarm() noexcept override { turn_.unlink(); }
 };
 
-/// The hub is about to look at its descriptors, and maybe to sleep until something happens. It has no reference.
+/// The hub is about to look at its descriptors, and maybe to sleep until something happens. It has no reference. Its
+/// own thread.
 class COIR_API hub::prepare final : public watcher_of<prepare> {
 public:
     prepare() : watcher_of("prepare", -1, false) {}
@@ -284,7 +301,7 @@ private:
     void disarm() noexcept override { turn_.unlink(); }
 };
 
-/// The hub has looked at its descriptors; those that are ready have been woken. It has no reference.
+/// The hub has looked at its descriptors; those that are ready have been woken. It has no reference. Its own thread.
 class COIR_API hub::check final : public watcher_of<check> {
 public:
     check() : watcher_of("check", -1, false) {}
@@ -297,7 +314,7 @@ private:
 };
 
 /// The process was forked by a fiber of this thread: called in the child, when its hub runs first. It has no reference,
-/// and no wait(): of all fibers the one that forked is left.
+/// and no wait(): of all fibers the one that forked is left. Its own thread.
 class COIR_API hub::fork final : public watcher_of<fork> {
 public:
     fork() : watcher_of("fork", -1, false) {}
