@@ -36,26 +36,30 @@ public:
 
 /// Something to be run on a hub's thread, by its loop. Lies with its owner until `run` is called.
 struct posted {
-    using action = void (*)(posted& self) noexcept;
+    using action = void (*)(posted& self) noexcept; ///< may free `self`; must not wait
+    /// That `what` is to be called.
     explicit posted(action what) noexcept : run(what) {}
-    action run;
-    posted* next = nullptr;
+    action run;             ///< called with this object
+    posted* next = nullptr; ///< the hub's
 };
 
 /// Something that a hub's loop does in its turn among the fibers that are ready. Lies with its owner until `run` is
 /// called, which must not wait. For the hub's own thread.
 struct callback {
-    using action = void (*)(callback& self) noexcept;
+    using action = void (*)(callback& self) noexcept; ///< may free `self`
+    /// That `what` is to be called.
     explicit callback(action what) noexcept : run(what) {}
-    action run;
-    callback* next = nullptr;
-    std::uint64_t place = 0; // in the ready queue
+    action run;               ///< called with this object
+    callback* next = nullptr; ///< the hub's
+    std::uint64_t place = 0;  ///< the hub's: where it stands in the ready queue
 };
 
+/// The hub of a thread: who runs next, and the loop that it waits in. Made on first use, and goes with the thread. For
+/// its own thread, unless a function says otherwise.
 class COIR_API hub final : private context, private thread_ending {
 public:
-    static constexpr direction readable = direction::read;
-    static constexpr direction writable = direction::write;
+    static constexpr direction readable = direction::read;  ///< for wait_fd()
+    static constexpr direction writable = direction::write; ///< for wait_fd()
 
     // Watchers: hub/watchers.h.
     class io;
@@ -71,9 +75,10 @@ public:
     class fork;
 
     /// This thread's hub, made now if there is none. Throws std::system_error: no stack, or no descriptors for a loop.
+    /// Any thread.
     static hub& current();
 
-    /// This thread's hub, or null if it has none.
+    /// This thread's hub, or null if it has none. Any thread.
     static hub* existing() noexcept;
 
     /// A fiber runs on this thread (its hub exists, and it is not the hub itself that runs). Any thread.
@@ -81,24 +86,27 @@ public:
 
     /// **Parks.** Until `fd` is readable or writable (also on hang-up or error: the next call on it tells). At least
     /// one round of the loop: try the call first. Regular files are always ready. Returns
-    ///   ready      call again
-    ///   timed_out  `until` passed first
-    ///   closed     it is no open descriptor, or it was closed meanwhile
-    ///   cancelled  the fiber was killed or a timeout of it has passed: interruption_point() throws that
-    /// Several fibers may wait for one descriptor; they are woken first in, first out.
-    /// `how` tells whether forget_fd() will be called when the descriptor is closed.
+    ///
+    /// * ready: call again
+    /// * timed_out: `until` passed first
+    /// * closed: it is no open descriptor, or it was closed meanwhile
+    /// * cancelled: the fiber was killed or a timeout of it has passed: interruption_point() throws that
+    ///
+    /// Several fibers may wait for one descriptor; they are woken first in, first out. `how` tells whether forget_fd()
+    /// will be called when the descriptor is closed. Any thread, on its own hub.
     static wake_reason wait_fd(int fd, direction way, deadline until = {}, closing how = closing::unseen);
 
     /// One of several descriptors that wait_any_fd waits for.
     struct interest {
-        int fd;
-        direction way;
+        int fd;        ///< the descriptor
+        direction way; ///< readable or writable
     };
 
-    /// **Parks.** The same for the first of several. Allocates when there are more than eight.
+    /// **Parks.** The same for the first of several; of none, until `until`. Which of them is ready is to be found out
+    /// by trying. Allocates when there are more than eight. Any thread, on its own hub.
     static wake_reason wait_any_fd(std::span<interest const> of, deadline until = {}, closing how = closing::unseen);
 
-    /// **Parks.** Until `until` has passed: timed_out; or cancelled, as in wait_fd.
+    /// **Parks.** Until `until` has passed: timed_out; or cancelled, as in wait_fd. Any thread, on its own hub.
     static wake_reason wait_until(deadline until);
 
     /// `fd` is about to be closed or replaced: all who wait for it, on any thread, get `closed`, and nothing of it
@@ -151,6 +159,7 @@ public:
     hub(hub const&) = delete;
     hub& operator=(hub const&) = delete;
 
+    /// @cond internal
     // For the rest of hub/, which keeps its books here.
     timer_heap& timers() noexcept { return timers_; }
     std::uint64_t thread_number() const noexcept { return thread; }
@@ -175,6 +184,7 @@ public:
     bool expects_post() const noexcept { return expected_posts_ > 0; }
     watcher_list& watchers() noexcept { return watchers_; }
     loop& event_loop() noexcept { return *loop_; }
+    /// @endcond
 
 private:
     explicit hub(stack where);
@@ -201,8 +211,8 @@ private:
     std::int64_t last_round_ = 0; // steady ns
     std::int64_t last_look_ = 0;  // at the descriptors, steady ns
     std::uint64_t looked_at_ = 0; // the ready queue's pushed() then
-    bool in_callback_ = false; // one runs, or has let a fiber go on
-    unsigned forks_ = 0;       // that made the process which this is
+    bool in_callback_ = false;    // one runs, or has let a fiber go on
+    unsigned forks_ = 0;          // that made the process which this is
     callback* first_callback_ = nullptr;
     callback** last_callback_ = &first_callback_;
     wait_queue idlers_;                     // until nobody is ready
@@ -220,16 +230,17 @@ private:
     context& thread_; // the thread's own fiber
 };
 
-/// **Parks.** Lets every other fiber that can run have its turn. gevent: sleep(0). Any thread.
+/// **Parks.** Lets every other fiber that can run have its turn. Throws what interrupts the caller. Any thread. gevent:
+/// sleep(0).
 COIR_API void yield();
 
 /// **Parks.** Until no other fiber of the thread can run and no descriptor or timer is due. Throws what interrupts the
 /// caller. gevent: idle. Any thread.
 COIR_API void idle();
 
-/// **Parks.** Until `until`: a duration from now or a moment. Wakes at the first loop round after it, as late as the
-/// kernel's own sleeps (prctl PR_GET_TIMERSLACK, 50 µs by default) when nothing else keeps the thread busy.
-/// Throws what the fiber is killed with. Any thread.
+/// **Parks.** Until `until`; if that has passed already, as yield(). Wakes at the first loop round after it, as late as
+/// the kernel's own sleeps (prctl PR_GET_TIMERSLACK, 50 µs by default) when nothing else keeps the thread busy. Throws
+/// what interrupts the caller. Any thread.
 COIR_API void sleep(deadline until);
 
 } // namespace coir

@@ -19,6 +19,7 @@ struct ev_loop;
 
 namespace coir {
 
+/// What a descriptor is to be ready for.
 enum class direction : std::uint8_t { read, write };
 
 /// Whether the hub learns of it when a descriptor is closed (hub::forget_fd).
@@ -27,6 +28,8 @@ enum class closing : std::uint8_t {
             ///< report under the old registration, so nothing may stay registered after the wait
     seen,   ///< it does: the registration may stay for the next wait
 };
+
+/// @cond internal
 
 struct fd_waiter : waiter {
     int fd;
@@ -107,5 +110,7 @@ private:
     int timer_fd_ = -1;
     int backend_fd_ = -1; // libev's epoll set
 };
+
+/// @endcond
 
 } // namespace coir
