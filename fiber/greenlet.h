@@ -122,6 +122,8 @@ public:
         std::swap(self_, other.self_);
         return *this;
     }
+    /// **Switches**, if it is the last handle, on the greenlet's own thread, to one that is switched away: that ends by
+    /// fiber_exit, and what it throws instead is reported on stderr.
     ~greenlet() {
         if (self_) self_->release();
     }

@@ -63,6 +63,7 @@ public:
         }
         return *this;
     }
+    /// Destroys the object, if there is one.
     ~value() { reset(); }
 
     /// It holds an object.

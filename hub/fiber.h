@@ -204,6 +204,8 @@ public:
         std::swap(task_, other.task_);
         return *this;
     }
+    /// The fiber goes on. The last handle to one that has ended frees its stack, and reports an exception that nobody
+    /// has asked for.
     ~any_fiber() {
         if (task_) task_->release();
     }

@@ -64,6 +64,7 @@ public:
 
     timeout(timeout const&) = delete;
     timeout& operator=(timeout const&) = delete;
+    /// As cancel().
     ~timeout() { cancel(); }
 
     /// It will pass: it has not yet, was not cancelled, and has a deadline.
@@ -79,7 +80,7 @@ public:
     /// It will throw no more, not even if it has passed already and no wait has thrown that yet.
     void cancel() noexcept;
 
-    /// Begins anew, with another deadline, expired or not.
+    /// Begins anew, with another deadline, expired or not. Throws as the constructor.
     void restart(deadline until) {
         cancel();
         start(until);

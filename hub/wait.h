@@ -33,6 +33,7 @@ public:
         std::exchange(of_, other.of_)->release_source();
         return *this;
     }
+    /// Lets go of it; a fiber, as any_fiber does.
     ~waitable() { of_->release_source(); }
 
     /// Who asks now would not have to wait.
@@ -63,6 +64,7 @@ public:
     completion_order(std::vector<waitable> of, wait_options options);
     completion_order(completion_order const&) = delete;
     completion_order& operator=(completion_order const&) = delete;
+    /// Looks out for them no more.
     ~completion_order();
 
     /// **Parks.** The place, in what it was made of, of the next that is ready; none when it has been enough, or the

@@ -18,7 +18,8 @@
 
 namespace coir {
 
-/// What the watchers of all kinds have in common. For the thread that made it.
+/// What the watchers of all kinds have in common. Making one throws what hub::current() throws. For the thread that
+/// made it.
 class COIR_API watcher {
 public:
     watcher(watcher const&) = delete;

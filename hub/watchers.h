@@ -39,6 +39,7 @@ public:
     io(int fd, direction way);
     /// The same for both directions: `{hub::readable, hub::writable}`.
     io(int fd, std::initializer_list<direction> ways);
+    /// Stops it. No fiber may be in its wait().
     ~io() { end(); }
 
     using watcher::wait;
@@ -75,6 +76,7 @@ class COIR_API hub::timer final : public watcher_of<timer> {
 public:
     /// `repeat` 0: once. Throws std::invalid_argument if one is negative.
     explicit timer(std::chrono::nanoseconds after, std::chrono::nanoseconds repeat = {});
+    /// Stops it. No fiber may be in its wait().
     ~timer() { end(); }
 
     using watcher::wait;
@@ -82,7 +84,8 @@ public:
     /// Active from now on, without a callback: for wait(). Throws as the other start().
     void start() { use_without_call(); }
 
-    /// A repeating one begins anew, from now on with the full interval, started or not; another one is stopped.
+    /// A repeating one begins anew, from now on with the full interval, started or not; another one is stopped. Throws
+    /// std::logic_error on another thread.
     void again();
     /// The same, and `function` is the callback from now on.
     template <class F>
@@ -115,6 +118,7 @@ public:
     /// At every moment that is `offset` and a whole number of intervals: 1h: at each full hour, UTC. Throws
     /// std::invalid_argument unless `interval` is positive; less than a millisecond is taken for one.
     explicit periodic(std::chrono::nanoseconds interval, std::chrono::system_clock::time_point offset = {});
+    /// Stops it. No fiber may be in its wait().
     ~periodic();
 
     using watcher::wait;
@@ -142,6 +146,7 @@ public:
     /// running code (SIGSEGV, SIGBUS, SIGFPE, SIGILL); start() and wait() throw it, EBUSY, if another thread's hub
     /// watches the signal.
     explicit signal(int number);
+    /// Stops it. No fiber may be in its wait().
     ~signal() { end(); }
 
     using watcher::wait;
@@ -187,6 +192,7 @@ class COIR_API hub::child final : public watcher_of<child> {
 public:
     /// Throws std::system_error: ECHILD if `pid` is no child of this process, or what pidfd_open(2) says.
     explicit child(pid_t pid);
+    /// Stops it. No fiber may be in its wait().
     ~child();
 
     using watcher::wait;
@@ -222,7 +228,9 @@ private:
 /// Another thread, or a signal handler, has something to tell. Its own thread, but for send().
 class COIR_API hub::async final : public watcher_of<async> {
 public:
+    /// Inactive. Throws what hub::current() throws.
     async();
+    /// Stops it. No fiber may be in its wait().
     ~async();
 
     using watcher::wait;
@@ -252,6 +260,7 @@ class COIR_API hub::stat final : public watcher_of<stat> {
 public:
     /// `interval` 0: about five seconds; at least a tenth of a second.
     explicit stat(std::string path, std::chrono::nanoseconds interval = {});
+    /// Stops it. No fiber may be in its wait().
     ~stat();
 
     using watcher::wait;
@@ -279,7 +288,9 @@ private:
 /// for such a moment, once. Its own thread.
 class COIR_API hub::idle final : public watcher_of<idle> {
 public:
+    /// Inactive. Throws what hub::current() throws.
     idle() : watcher_of("idle") {}
+    /// Stops it. No fiber may be in its wait().
     ~idle() { end(); }
     using watcher::wait;
 
@@ -292,7 +303,9 @@ private:
 /// own thread.
 class COIR_API hub::prepare final : public watcher_of<prepare> {
 public:
+    /// Inactive. Throws what hub::current() throws.
     prepare() : watcher_of("prepare", -1, false) {}
+    /// Stops it. No fiber may be in its wait().
     ~prepare() { end(); }
     using watcher::wait;
 
@@ -304,7 +317,9 @@ private:
 /// The hub has looked at its descriptors; those that are ready have been woken. It has no reference. Its own thread.
 class COIR_API hub::check final : public watcher_of<check> {
 public:
+    /// Inactive. Throws what hub::current() throws.
     check() : watcher_of("check", -1, false) {}
+    /// Stops it. No fiber may be in its wait().
     ~check() { end(); }
     using watcher::wait;
 
@@ -317,7 +332,9 @@ private:
 /// and no wait(): of all fibers the one that forked is left. Its own thread.
 class COIR_API hub::fork final : public watcher_of<fork> {
 public:
+    /// Inactive. Throws what hub::current() throws.
     fork() : watcher_of("fork", -1, false) {}
+    /// Stops it.
     ~fork() { end(); }
 
 private:

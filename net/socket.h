@@ -37,6 +37,7 @@ public:
         : fd_(other.release()), spent_{other.spent_[0], other.spent_[1]}, with_(other.with_) {}
     /// The same; the one that it had is closed.
     socket& operator=(socket&& other) noexcept;
+    /// As close().
     ~socket() { close(); }
 
     /// Closes it, at once, and those who wait get EBADF; harmless when it is closed already.
