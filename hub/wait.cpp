@@ -56,9 +56,9 @@ std::optional<std::size_t> completion_order::next() {
         wake_reason const why = park(who_, "one of several", std::int64_t(of_.size()), until_);
         held.lock();
         sleeps_ = false;
+        if (why == wake_reason::cancelled) throw_interruption(who_); // what became ready since then stays in the list
         if (!first_ready_) {
             left_ = 0;
-            if (why == wake_reason::cancelled) throw_interruption(who_);
             return std::nullopt;
         }
     }
