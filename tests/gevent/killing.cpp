@@ -74,6 +74,7 @@ SCENARIO(before_its_first_run_with_an_error) {
     } catch (my_error const&) {
         say("get threw", caught());
     }
+    yield();
 }
 
 SCENARIO(without_blocking_it_is_raised_later) {

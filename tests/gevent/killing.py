@@ -70,6 +70,7 @@ def before_its_first_run_with_an_error():
         fiber.get()
     except my_error as error:
         say('get threw', error)
+    sleep(0)
 
 
 @scenario
