@@ -35,8 +35,9 @@ public:
         value_.emplace(std::forward<A>(value)...);
         this->waiting.notify_all();
     }
-    /// The same for an exception, which must not be null: get() throws it.
+    /// The same for an exception, which get() throws. Throws std::invalid_argument if it is null.
     void set_exception(std::exception_ptr error) {
+        if (!error) throw std::invalid_argument("async_result: set to a null exception");
         std::lock_guard held{this->lock};
         refuse_second();
         error_ = std::move(error);

@@ -24,6 +24,7 @@ bool condition::wait(std::unique_lock<mutex>& held, deadline until) { return wai
 
 bool condition::wait(std::unique_lock<rlock>& held, deadline until) {
     rlock& of = *held.mutex();
+    if (!of.of_.is_mine()) of.of_.unlock(); // says whose it is
     struct depth {
         rlock& of;
         std::size_t const before = std::exchange(of.depth_, 0);

@@ -398,11 +398,17 @@ auto spawn(F&& function, A&&... arguments) {
 
 /// The same, begun when `when` has come. Any thread; the fiber stays on it. gevent: spawn_later.
 template <class F, class... A>
-auto spawn_later(deadline when, F&& function, A&&... arguments) {
-    fiber<std::invoke_result_t<std::decay_t<F>, std::decay_t<A>...>> made(std::forward<F>(function),
+auto spawn_later(deadline when, spawn_options options, F&& function, A&&... arguments) {
+    fiber<std::invoke_result_t<std::decay_t<F>, std::decay_t<A>...>> made(std::move(options), std::forward<F>(function),
                                                                           std::forward<A>(arguments)...);
     made.start_later(when);
     return made;
+}
+/// The same without options.
+template <class F, class... A>
+requires std::invocable<std::decay_t<F>, std::decay_t<A>...>
+auto spawn_later(deadline when, F&& function, A&&... arguments) {
+    return spawn_later(when, spawn_options{}, std::forward<F>(function), std::forward<A>(arguments)...);
 }
 
 /// As spawn(), on the thread of another hub, which must outlive the call. The fiber begins in that hub's next turn.

@@ -79,7 +79,9 @@ public:
     std::size_t waiting() const noexcept { return waiting_; }
 
     /// For libev's own watchers (hub/libev_watchers.cpp).
-    struct ::ev_loop* libev() const noexcept { return ev_; }
+    struct ::ev_loop* libev() const noexcept {
+        return ev_;
+    }
 
 private:
     struct fd_watch; // one direction of one descriptor

@@ -258,3 +258,10 @@ TEST(fiber, handles_are_dropped_and_asked_on_other_threads) {
     asking.join();
     EXPECT_EQ(sum, 199 * 100);
 }
+
+TEST(fiber, one_that_is_spawned_for_later_has_options_too) {
+    auto later = coir::spawn_later(1ms, {.name = "tomorrow"}, [] { return 3; });
+    EXPECT_EQ(later.name(), "tomorrow");
+    EXPECT_TRUE(later.started());
+    EXPECT_EQ(later.get(), 3);
+}
