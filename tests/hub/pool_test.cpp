@@ -410,6 +410,7 @@ TEST_ALONE(pool, would_block_forever_names_what_is_waited_for) {
         EXPECT_NE(lines.find("waits for the members of a group"), std::string::npos) << lines;
     }
     spawner.kill();
+    let_all_run(); // the link that takes it out
 }
 
 TEST(pool, from_several_threads) {
