@@ -1,0 +1,74 @@
+// Whether anybody can still wake anybody is asked over all threads: hub/registry.h.
+
+#include "tests/hub/deadlock.h"
+
+#include "coir.h"
+#include "tests/never_ended.h"
+#include "tests/rerun.h"
+
+#include <future>
+#include <gtest/gtest.h>
+#include <string>
+#include <thread>
+
+using namespace std::chrono_literals;
+
+TEST_ALONE(deadlock, over_two_threads_is_found_and_names_the_fibers_of_both) {
+    coir::event never;
+    std::string of_the_other;
+    std::thread other([&] {
+        auto const waiting = coir::spawn({.name = "over there"}, [&] { never.wait(); });
+        of_the_other = deadlock_of([&] { waiting.join(); });
+        waiting.kill();
+    });
+    std::string const mine = deadlock_of([&] { never.wait(); });
+    if (mine.empty()) ADD_FAILURE() << "went on";
+    other.join();
+    for (auto const& report : {mine, of_the_other})
+        EXPECT_TRUE(report.empty() || contains(report, "this would block forever:")) << report;
+    EXPECT_TRUE(contains(mine + of_the_other, "on another thread:")) << mine << of_the_other;
+    EXPECT_TRUE(contains(mine + of_the_other, "over there: parked, waits for event")) << mine << of_the_other;
+}
+
+TEST_ALONE(deadlock, is_none_while_another_thread_runs) {
+    coir::event set;
+    std::promise<void> go;
+    std::thread other([&] {
+        go.get_future().wait(); // has no hub: anything may come of it
+        set.set();
+    });
+    coir::spawn([&] {
+        coir::sleep(20ms); // longer than the first look for a deadlock
+        go.set_value();
+    });
+    EXPECT_TRUE(set.wait());
+    other.join();
+}
+
+TEST_ALONE(deadlock, is_found_when_the_thread_that_could_have_helped_ends) {
+    coir::event never;
+    std::thread([] { coir::sleep(1us); }).detach();
+    EXPECT_TRUE(contains(deadlock_of([&] { never.wait(); }), "waits for event"));
+}
+
+TEST_ALONE(deadlock, is_none_while_a_call_is_offloaded_and_idle_workers_are_no_help) {
+    coir::event set;
+    auto const it = coir::spawn([&] {
+        coir::offload([] {});
+        set.set();
+    });
+    EXPECT_TRUE(set.wait());
+    it.join();
+    set.clear();
+    EXPECT_TRUE(contains(deadlock_of([&] { set.wait(); }), "waits for event")) << "a worker is left, and idle";
+}
+
+TEST_ALONE(deadlock, of_a_fiber_is_told_to_the_threads_own) {
+    never_ended const left_behind;
+    coir::event never;
+    auto const stuck = coir::spawn({.name = "stuck"}, [&] { never.wait(); });
+    EXPECT_TRUE(contains(deadlock_of([&] { stuck.join(); }), "stuck: parked, waits for event"));
+    EXPECT_FALSE(stuck.ready()) << "it waits on";
+    never.set();
+    stuck.join();
+}
