@@ -232,7 +232,9 @@ bool hub::settle() {
         return false;
     }
     std::string lines;
-    if (begin_hoping(*this, lines) == outlook::someone_may_wake_it) {
+    // A thread that has been told, and waits in what it cannot leave, is not told again.
+    bool const told = waiting_for(thread_).interrupted();
+    if (told || begin_hoping(*this, lines) == outlook::someone_may_wake_it) {
         patience_ = std::clamp(2 * patience_, at_first, at_most);
         return true;
     }
