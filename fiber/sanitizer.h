@@ -62,8 +62,10 @@ inline void sanitizer_forget([[maybe_unused]] sanitizer_state& of) noexcept {
 }
 
 // Around a switch: before it on the old stack, after it on the new one. `last` says that `from` never runs again.
-inline void sanitizer_leave([[maybe_unused]] sanitizer_state& from, [[maybe_unused]] sanitizer_state& to,
-                            [[maybe_unused]] bool last) noexcept {
+// Always inline: TSan would book the entry of a function of its own on one fiber, and its end on the other.
+[[gnu::always_inline]] inline void sanitizer_leave([[maybe_unused]] sanitizer_state& from,
+                                                   [[maybe_unused]] sanitizer_state& to,
+                                                   [[maybe_unused]] bool last) noexcept {
 #if COIR_ASAN
     __sanitizer_start_switch_fiber(last ? nullptr : &from.fake_stack, to.bottom, to.size);
 #endif
