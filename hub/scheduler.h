@@ -94,8 +94,10 @@ COIR_API void wake_elsewhere(context& who, hub& home, std::uint32_t epoch) noexc
 /// Grants `one`, which the caller took out of its queue and whose lock it holds. False if that wait is over: take the
 /// next. Any thread.
 inline bool grant(waiter& one) noexcept {
-    if (one.group) [[unlikely]]
-        return one.granted = one.group->take(one);
+    if (one.group) [[unlikely]] {
+        one.granted = true; // before: a callback that is taken may have run, on another thread, and be gone
+        return one.group->take(one) || (one.granted = false);
+    }
     if (one.who->on_this_thread()) {
         if (!wake(one, wake_reason::ready)) return false;
         one.granted = true;
