@@ -1,6 +1,7 @@
 #include "fiber/describe.h"
 
 #include "fiber/context.h"
+#include "fiber/greenlet.h"
 
 #include <cstdio>
 #include <cstdlib>
@@ -17,13 +18,24 @@ std::string demangled(char const* symbol) {
 
 std::string demangled(std::type_info const& type) { return demangled(type.name()); }
 
+bool is_exit(std::exception_ptr const& error) noexcept {
+    try {
+        std::rethrow_exception(error);
+    } catch (fiber_exit const&) {
+        return true;
+    } catch (...) {
+        return false;
+    }
+}
+
 std::string describe(std::exception_ptr const& error) {
     try {
         std::rethrow_exception(error);
     } catch (std::exception const& thrown) {
         return demangled(typeid(thrown)) + ": " + thrown.what();
     } catch (...) {
-        return "an exception that is no std::exception";
+        std::type_info const* const type = abi::__cxa_current_exception_type(); // null for what is no C++ exception
+        return type ? demangled(*type) + ", which is no std::exception" : "an exception of another language";
     }
 }
 

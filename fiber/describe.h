@@ -12,6 +12,9 @@ struct context;
 /// "std::runtime_error: what it says". The exception must not be null.
 std::string describe(std::exception_ptr const& error);
 
+/// It is a fiber_exit.
+bool is_exit(std::exception_ptr const& error) noexcept;
+
 std::string demangled(std::type_info const& type);
 /// The symbol itself if it is no mangled name.
 std::string demangled(char const* symbol);

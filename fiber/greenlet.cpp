@@ -13,16 +13,6 @@ namespace {
 
 std::string named(std::type_info const& type) { return type == typeid(void) ? "nothing" : demangled(type); }
 
-bool is_exit(std::exception_ptr const& error) noexcept {
-    try {
-        std::rethrow_exception(error);
-    } catch (fiber_exit const&) {
-        return true;
-    } catch (...) {
-        return false;
-    }
-}
-
 // Hands over what `to` will return from its switch_to, or throw there. A hub, which has neither, can be
 // resumed so too.
 void deliver(context& to, value& carried, std::exception_ptr error) noexcept {

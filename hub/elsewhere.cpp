@@ -1,0 +1,64 @@
+// What other threads send a hub: things to run, and fibers of its own that may go on. Two lists that anyone pushes to
+// without a lock, newest first; the hub takes them whole.
+
+#include "hub/hub.h"
+#include "hub/scheduler.h"
+
+namespace coir {
+
+void hub::post(posted& what) noexcept {
+    posting_.fetch_add(1, std::memory_order_relaxed); // once `what` ran, only this keeps the hub
+    posted* newest = mailbox_.load(std::memory_order_relaxed);
+    do what.next = newest;
+    while (!mailbox_.compare_exchange_weak(newest, &what, std::memory_order_release, std::memory_order_relaxed));
+    if (!newest) loop_->interrupt(); // a mailbox that was not empty has been announced already
+    posting_.fetch_sub(1, std::memory_order_release);
+}
+
+void hub::wake_from_elsewhere(context& who) noexcept {
+    posting_.fetch_add(1, std::memory_order_relaxed);
+    context* newest = woken_.load(std::memory_order_relaxed);
+    do who.next_woken = newest;
+    while (!woken_.compare_exchange_weak(newest, &who, std::memory_order_release, std::memory_order_relaxed));
+    if (!newest) loop_->interrupt();
+    posting_.fetch_sub(1, std::memory_order_release);
+}
+
+// Of several such wakes the last one counts: the fiber left the park of an earlier one before another could find it.
+void wake_elsewhere(context& who, hub& home, std::uint32_t epoch) noexcept {
+    who.woken_epoch.store(epoch, std::memory_order_relaxed);
+    if (who.woken_elsewhere.exchange(true, std::memory_order_acq_rel)) return; // on its way
+    who.retain();
+    home.wake_from_elsewhere(who);
+}
+
+namespace {
+
+// Turns a list that was pushed to from the front: oldest first.
+template <class Node>
+Node* reversed(Node* newest, Node* Node::*next) noexcept {
+    Node* oldest = nullptr;
+    while (newest) oldest = std::exchange(newest, std::exchange(newest->*next, oldest));
+    return oldest;
+}
+
+} // namespace
+
+void hub::run_posted() noexcept {
+    context* woken = reversed(woken_.exchange(nullptr, std::memory_order_acquire), &context::next_woken);
+    while (woken) {
+        context& who = *std::exchange(woken, woken->next_woken);
+        who.woken_elsewhere.exchange(false, std::memory_order_acq_rel); // from here on it may be pushed again
+        bool const waits =
+            who.epoch == who.woken_epoch.load(std::memory_order_relaxed) && who.state == run_state::parked;
+        if (waits) make_ready(who, wake_reason::ready);
+        who.release();
+    }
+    posted* due = reversed(mailbox_.exchange(nullptr, std::memory_order_acquire), &posted::next);
+    while (due) {
+        posted& one = *std::exchange(due, due->next); // may be gone once it ran
+        one.run(one);
+    }
+}
+
+} // namespace coir

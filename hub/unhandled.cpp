@@ -1,0 +1,52 @@
+// Exceptions that nobody asked for: a line on stderr and the stack they were thrown on, or what the program does
+// instead.
+
+#include "fiber/describe.h"
+#include "hub/fiber.h"
+#include "hub/thread_lock.h"
+
+#include <cstdio>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <utility>
+
+namespace coir {
+
+namespace {
+
+struct unhandled_hook {
+    thread_lock lock;
+    std::shared_ptr<std::function<void(unhandled_exception const&)> const> function;
+};
+
+// Never destroyed: fibers may end after static destruction has begun.
+unhandled_hook& current_hook() {
+    static unhandled_hook& only = *new unhandled_hook;
+    return only;
+}
+
+} // namespace
+
+std::function<void(unhandled_exception const&)>
+on_unhandled_exception(std::function<void(unhandled_exception const&)> hook) {
+    unhandled_hook& current = current_hook();
+    auto next = std::make_shared<std::function<void(unhandled_exception const&)> const>(std::move(hook));
+    {
+        std::lock_guard held{current.lock};
+        std::swap(current.function, next);
+    }
+    return next ? *next : nullptr;
+}
+
+void report_unhandled(unhandled_exception const& what) noexcept {
+    unhandled_hook& current = current_hook();
+    std::unique_lock held{current.lock};
+    auto const hook = current.function;
+    held.unlock();
+    if (hook && *hook) return (*hook)(what);
+    std::fprintf(stderr, "coir: %s ended with an exception that nobody fetched: %s\n%s", what.name.c_str(),
+                 describe(what.error).c_str(), what.where.c_str());
+}
+
+} // namespace coir
