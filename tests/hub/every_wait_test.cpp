@@ -163,14 +163,16 @@ TYPED_TEST(every_wait, is_left_by_a_scoped_timeout) {
 TYPED_TEST(every_wait, is_refused_in_a_callback_of_the_hub) {
     this->it.prepare();
     std::string refusal;
+    coir::event asked;
     coir::hub::current().post([&] {
         try {
             this->it.wait();
         } catch (std::logic_error const& error) {
             refusal = error.what();
         }
+        asked.set();
     });
-    coir::sleep(1us);
+    asked.wait();
     EXPECT_TRUE(contains(refusal, "callback cannot wait")) << refusal;
 }
 

@@ -173,11 +173,11 @@ TEST(link, of_an_event_or_a_semaphore_or_a_result) {
 // The hub that calls it may have done so, and freed it, before set() is done with it.
 TEST(link, of_an_event_that_another_thread_sets) {
     for (int i = 0; i < 200; ++i) {
-        coir::event set, called;
-        for (int links = 0; links < 4; ++links) set.rawlink([&](auto&) { called.set(); });
+        coir::event set;
+        coir::latch called{4};
+        for (int links = 0; links < 4; ++links) set.rawlink([&](auto&) { called.count_down(); });
         std::thread other([&] { set.set(); });
         called.wait();
         other.join();
-        coir::sleep(1us);
     }
 }
