@@ -116,10 +116,14 @@ bool detail::run_on_worker(owned_call& what, char const* name) {
         what.release(); // the worker's
         throw;
     }
-    std::unique_lock held{what.done.lock};
-    waiter one;
     wake_reason why = wake_reason::ready;
-    if (!static_cast<source&>(what.done).is_ready()) why = what.done.waiting.wait_quietly(one, held, {}, name);
+    if (std::unique_lock held{what.done.lock}; static_cast<source&>(what.done).is_ready()) {
+        held.unlock();
+        step_back(); // the worker was quicker than this: others have their turn all the same
+    } else {
+        waiter one;
+        why = what.done.waiting.wait_quietly(one, held, {}, name);
+    }
     if (why == wake_reason::ready) errno = what.error;
     return why == wake_reason::ready;
 }

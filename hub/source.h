@@ -75,7 +75,7 @@ class linkable : public source {
 public:
     /// Calls `function(Self&)` once, in its turn among the fibers that wait, when it is ready or if it is already. The
     /// hub of the calling thread calls it, or nobody if that thread has ended; it must not wait, and what it throws is
-    /// reported as an unhandled exception. Throws what hub::current throws. Allocates.
+    /// reported as an unhandled exception. This must live until then. Throws what hub::current throws. Allocates.
     template <class F>
     link_id rawlink(F&& function) {
         struct link final : detail::source_link {

@@ -54,8 +54,12 @@ TEST(hub, is_made_on_first_use_and_one_per_thread) {
 TEST(hub, actions_run_outside_of_any_fiber) {
     hub& here = hub::current();
     bool in_fiber = true;
-    here.post([&] { in_fiber = hub::in_fiber(); });
-    coir::sleep(1us);
+    coir::event ran;
+    here.post([&] {
+        in_fiber = hub::in_fiber();
+        ran.set();
+    });
+    ran.wait();
     EXPECT_FALSE(in_fiber);
 }
 
