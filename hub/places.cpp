@@ -1,7 +1,5 @@
 #include "hub/places.h"
 
-#include "hub/scheduler.h"
-
 namespace coir::detail {
 
 bool places::take(std::unique_lock<thread_lock>& held, deadline until) {
@@ -24,11 +22,7 @@ bool places::wait(std::unique_lock<thread_lock>& held, deadline until) {
 void places::give_back() noexcept {
     if (free_ == unlimited) return;
     ++free_;
-    while (free_ > 0 && !waiting_.empty()) {
-        waiter& one = waiting_.pop();
-        bool const takes = one.takes;
-        if (grant(one) && takes) --free_;
-    }
+    waiting_.hand_out(free_);
 }
 
 } // namespace coir::detail

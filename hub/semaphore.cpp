@@ -29,11 +29,7 @@ void semaphore::release() noexcept {
 
 void semaphore::release_one() noexcept {
     ++value_;
-    while (value_ > 0 && !waiting.empty()) {
-        waiter& one = waiting.pop();
-        bool const takes = one.takes;
-        if (grant(one) && takes) --value_;
-    }
+    waiting.hand_out(value_);
 }
 
 bool semaphore::wait(deadline until) {

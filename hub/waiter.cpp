@@ -15,6 +15,14 @@ void wait_queue::notify_all() noexcept {
     while (!empty()) grant(pop());
 }
 
+void wait_queue::hand_out(std::size_t& left) noexcept {
+    while (left > 0 && !empty()) {
+        waiter& one = pop();
+        bool const takes = one.takes; // it may be gone once it is granted
+        if (grant(one) && takes) --left;
+    }
+}
+
 wake_reason wait_queue::wait_quietly(waiter& one, std::unique_lock<thread_lock>& held, deadline until, char const* what,
                                      std::int64_t on) {
     context& self = fiber_that_waits();

@@ -111,6 +111,8 @@ public:
     /// Grants the first that can still be granted; false if none can. The caller holds the lock.
     bool notify_one() noexcept;
     void notify_all() noexcept;
+    /// Grants in order while `left` is not 0; each that takes what it waits for uses up one. The caller holds the lock.
+    void hand_out(std::size_t& left) noexcept;
 
     /// **Parks.** The running fiber, at the end of the queue, until granted or `until` has passed; true if granted.
     /// Throws what interrupts it. `held` is the lock, released meanwhile and held again afterwards, also after

@@ -4,16 +4,15 @@
 #include "hub/fiber.h"
 #include "hub/hub.h"
 #include "hub/wait.h"
+#include "tests/hub/gate.h"
 #include "tests/rerun.h"
 
 #include <atomic>
 #include <cerrno>
 #include <chrono>
-#include <condition_variable>
 #include <csignal>
 #include <gtest/gtest.h>
 #include <memory>
-#include <mutex>
 #include <pthread.h>
 #include <stdexcept>
 #include <string>
@@ -23,36 +22,6 @@
 #include <vector>
 
 using namespace std::chrono_literals;
-
-namespace {
-
-// Held closed until open(): what a worker waits at.
-class gate {
-public:
-    void pass() {
-        std::unique_lock lock{mutex_};
-        ++waiting_;
-        changed_.notify_all();
-        changed_.wait(lock, [this] { return open_; });
-    }
-    void open() {
-        std::lock_guard lock{mutex_};
-        open_ = true;
-        changed_.notify_all();
-    }
-    void await(int count) {
-        std::unique_lock lock{mutex_};
-        changed_.wait(lock, [&] { return waiting_ >= count; });
-    }
-
-private:
-    std::mutex mutex_;
-    std::condition_variable changed_;
-    int waiting_ = 0;
-    bool open_ = false;
-};
-
-} // namespace
 
 TEST(offload, results_of_every_kind) {
     EXPECT_EQ(coir::offload([] { return 42; }), 42);

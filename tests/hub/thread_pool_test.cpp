@@ -6,15 +6,14 @@
 #include "hub/offload.h"
 #include "hub/select.h"
 #include "hub/timeout.h"
+#include "tests/hub/gate.h"
 #include "tests/rerun.h"
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <csignal>
 #include <gtest/gtest.h>
 #include <memory>
-#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <sys/wait.h>
@@ -28,32 +27,6 @@ using namespace std::chrono_literals;
 namespace {
 
 struct tried {}; // an error
-
-// Held closed until open(): what a thread waits at, without a hub.
-class gate {
-public:
-    void pass() {
-        std::unique_lock lock{mutex_};
-        ++waiting_;
-        changed_.notify_all();
-        changed_.wait(lock, [this] { return open_; });
-    }
-    void open() {
-        std::lock_guard lock{mutex_};
-        open_ = true;
-        changed_.notify_all();
-    }
-    void await(int count) {
-        std::unique_lock lock{mutex_};
-        changed_.wait(lock, [&] { return waiting_ >= count; });
-    }
-
-private:
-    std::mutex mutex_;
-    std::condition_variable changed_;
-    int waiting_ = 0;
-    bool open_ = false;
-};
 
 int exit_status_of(pid_t child) {
     int status = 0;

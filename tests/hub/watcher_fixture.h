@@ -4,10 +4,12 @@
 #include "hub/fiber.h"
 #include "hub/hub.h"
 
+#include <cerrno>
 #include <fcntl.h>
 #include <functional>
 #include <gtest/gtest.h>
 #include <string>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <vector>
@@ -54,6 +56,10 @@ struct waiting_child {
         _exit(status);
     }
 };
+
+/// Valgrind 3.19 does not know the call.
+#define NEEDS_PIDFD()                                                                                                  \
+    if (syscall(SYS_pidfd_open, getpid(), 0) < 0 && errno == ENOSYS) GTEST_SKIP() << "pidfd_open(2): ENOSYS"
 
 inline int exit_status_of(pid_t child) {
     int status = 0;

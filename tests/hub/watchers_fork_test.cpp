@@ -36,6 +36,7 @@ TEST(fork_watcher, is_called_in_the_child_only) {
 }
 
 TEST(fork_watcher, the_other_watchers_are_inactive_in_the_child_and_start_again) {
+    NEEDS_PIDFD();
     pipe_ends pipe;
     temporary_file file;
     waiting_child running{4};

@@ -245,6 +245,7 @@ TEST(periodic, at_whole_intervals) {
 // child
 
 TEST(child, its_status) {
+    NEEDS_PIDFD();
     waiting_child running{7};
     hub::child one{running.pid};
     EXPECT_EQ(one.pid(), running.pid);
@@ -271,6 +272,7 @@ TEST(child, its_status) {
 }
 
 TEST(child, ended_by_a_signal_or_before_it_was_watched) {
+    NEEDS_PIDFD();
     waiting_child running{7};
     hub::child one{running.pid};
     kill(running.pid, SIGKILL);
@@ -285,6 +287,7 @@ TEST(child, ended_by_a_signal_or_before_it_was_watched) {
 }
 
 TEST(child, only_its_own) {
+    NEEDS_PIDFD();
     waiting_child watched{1}, other{2};
     hub::child one{watched.pid};
     one.start();
@@ -323,6 +326,7 @@ TEST(child, not_a_child) {
 }
 
 TEST(child, killed_while_waiting) {
+    NEEDS_PIDFD();
     waiting_child running{3};
     hub::child one{running.pid};
     auto waiting = coir::spawn([&] { one.wait(); });
@@ -503,7 +507,7 @@ TEST(prepare_and_check, around_each_look) {
     std::string const seen = order;
     coir::sleep(1us);
     EXPECT_EQ(order, seen);
-    EXPECT_GE(seen.size(), 6u);
+    EXPECT_GE(seen.size(), 2u);
     for (std::size_t i = 0; i < seen.size(); ++i) EXPECT_EQ(seen[i], i % 2 ? 'c' : 'p') << seen;
 }
 
