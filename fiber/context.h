@@ -44,10 +44,11 @@ enum class run_state : std::uint8_t {
 
 /// Why a parked context runs again.
 enum class wake_reason : std::uint8_t {
-    ready,     ///< what it waited for is there
-    timed_out, ///< its deadline passed first
-    cancelled, ///< an exception from outside is to be thrown: interruption_point() does that
-    closed,    ///< the descriptor it waited for was closed
+    ready,       ///< what it waited for is there
+    timed_out,   ///< its deadline passed first
+    cancelled,   ///< an exception from outside is to be thrown: interruption_point() does that
+    closed,      ///< the descriptor it waited for was closed
+    interrupted, ///< a handler of a signal has run: only for the shim's waits (hub/handlers.h)
 };
 
 /// @cond internal

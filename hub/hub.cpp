@@ -39,6 +39,7 @@ constexpr std::int64_t trim_interval = 1'000'000'000; // ns
 
 hub& hub::current() {
     if (!this_scheduler.owner) [[unlikely]] {
+        hub_was_made.store(true, std::memory_order_relaxed); // before it makes descriptors
         prepare_to_watch_throws();
         context::current();                                // the thread's own context outlives the hub
         stack const place = acquire_stack(hub_stack_size); // and so does the thread's cache of stacks
@@ -53,7 +54,6 @@ hub& hub::current() {
         this_scheduler.owner = made;
         this_scheduler.loop = made;
         this_thread.last_resort = made;
-        hub_was_made.store(true, std::memory_order_relaxed);
     }
     return *this_scheduler.owner;
 }
@@ -179,6 +179,8 @@ void hub::round() {
     std::int64_t now = steady_now();
     if (here.budget < 0) adapt_budget(now - last_round_);
     if (has_mail()) run_posted();
+    if (handlers_run(handlers::any) != handlers_known_) [[unlikely]]
+        end_waits_by_handlers();
     bool const round_over = here.ready.popped() >= looked_at_;
     if (round_over && (here.ready.empty() || timers_.nearest() <= now || now - last_look_ >= look_interval)) {
         if (!watchers_.preparing.empty()) [[unlikely]]
@@ -316,6 +318,7 @@ void hub::after_fork() {
     first_callback_ = nullptr;
     last_callback_ = &first_callback_;
     timers_.clear(this_thread.current);
+    while (!until_handlers_.empty()) until_handlers_.pop();
     mailbox_.store(nullptr, std::memory_order_relaxed);
     woken_.store(nullptr, std::memory_order_relaxed);
     expected_posts_ = 0;

@@ -7,6 +7,7 @@
 #include "fiber/context.h"
 #include "fiber/thread_end.h"
 #include "hub/deadline.h"
+#include "hub/handlers.h"
 #include "hub/interruption.h"
 #include "hub/loop.h"
 #include "hub/registry.h"
@@ -182,6 +183,12 @@ public:
     void expect_post() noexcept { ++expected_posts_; }
     void expected_post_came() noexcept { --expected_posts_; }
     bool expects_post() const noexcept { return expected_posts_ > 0; }
+    /// Waits that handlers of signals end, and how many such have run on this thread.
+    wait_queue& until_handlers() noexcept { return until_handlers_; }
+    unsigned handlers_run(handlers which) const noexcept {
+        return handlers_run_[std::size_t(which)].load(std::memory_order_relaxed);
+    }
+    void note_handler(bool restarts) noexcept;
     watcher_list& watchers() noexcept { return watchers_; }
     loop& event_loop() noexcept { return *loop_; }
     /// @endcond
@@ -196,6 +203,7 @@ private:
     void adapt_budget(std::int64_t spent) noexcept;
     void run_posted() noexcept;
     void run_due_callbacks() noexcept;
+    void end_waits_by_handlers() noexcept;
     bool stuck() const noexcept;
     bool settle();
     void break_deadlock(std::string const& lines);
@@ -224,6 +232,9 @@ private:
     std::atomic<context*> woken_{nullptr};  // by other threads; newest first
     std::atomic<int> posting_{0};           // calls of post() under way
     std::size_t expected_posts_ = 0;
+    wait_queue until_handlers_;
+    std::atomic<unsigned> handlers_run_[2]{}; // by which; written by the handlers
+    unsigned handlers_known_ = 0;             // of those, when they last ended waits
     watcher_list watchers_;
     std::size_t alive_ = 0;
     context* first_alive_ = nullptr;

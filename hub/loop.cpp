@@ -1,6 +1,7 @@
 #include "hub/loop.h"
 
 #include "hub/libev.h"
+#include "hub/own_fd.h"
 #include "hub/scheduler.h"
 #include "hub/timer.h"
 #include "hub/watched.h"
@@ -54,20 +55,21 @@ int event_of(direction way) noexcept { return way == direction::read ? EV_READ :
 } // namespace
 
 loop::loop(std::uint64_t bit) : bit_(bit), armed_for_(timer_heap::none), slack_(prctl(PR_GET_TIMERSLACK)) {
+    own_fd_scope own;
     ev_ = ev_loop_new(EVBACKEND_EPOLL | unsigned{EVFLAG_NOENV} | unsigned{EVFLAG_NOSIGMASK});
     if (!ev_) fail("make an event loop (epoll_create1)");
     ev_set_userdata(ev_, this);
-    timer_fd_ = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    timer_fd_ = own.keep(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
     // libev aborts the process when it finds no descriptor for ev_async: whether there is one is tried here.
     int const spare = timer_fd_ < 0 ? -1 : eventfd(0, EFD_CLOEXEC);
     if (spare < 0) {
         int const error = errno;
-        if (timer_fd_ >= 0) close(timer_fd_);
+        close_own_fd(timer_fd_);
         ev_loop_destroy(ev_);
         errno = error;
         fail("make an event loop (timerfd_create, eventfd)");
     }
-    close(spare);
+    syscall(SYS_close, spare);
     own_ = std::make_unique<own_watchers>();
     ev_io_init(
         &own_->timer,
@@ -97,8 +99,9 @@ loop::~loop() {
         for (std::size_t i = 0; chunk && i < chunk_size; ++i)
             for (fd_watch& watch : chunk[i].watches)
                 while (!watch.queue.empty()) watch.queue.pop();
+    own_fd_scope const own;
     ev_loop_destroy(ev_);
-    close(timer_fd_);
+    close_own_fd(timer_fd_);
 }
 
 // libev keeps its epoll set to itself, but unregister() needs it. It is the one set that knows our timerfd:
@@ -107,20 +110,23 @@ loop::~loop() {
 // threads.
 void loop::find_backend_fd() {
     ev_run(ev_, EVRUN_NOWAIT); // registers the timerfd
-    rlimit limit{};
-    getrlimit(RLIMIT_NOFILE, &limit);
-    for (int candidate = 0; rlim_t(candidate) < limit.rlim_cur; ++candidate) {
+    auto const is_it = [&](int candidate) {
         epoll_event same{};
         same.events = EPOLLIN;
-        if (syscall(SYS_epoll_ctl, candidate, EPOLL_CTL_MOD, timer_fd_, &same) != 0) continue;
-        backend_fd_ = candidate;
-        epoll_ctl(candidate, EPOLL_CTL_DEL, timer_fd_, nullptr);
-        ev_io_stop(ev_, &own_->timer);
-        ev_io_set(&own_->timer, timer_fd_, EV_READ);
-        ev_io_start(ev_, &own_->timer);
-        return;
-    }
-    throw std::logic_error("make an event loop: libev's epoll set is not among the process's descriptors");
+        return syscall(SYS_epoll_ctl, candidate, EPOLL_CTL_MOD, timer_fd_, &same) == 0;
+    };
+    rlimit limit{};
+    getrlimit(RLIMIT_NOFILE, &limit);
+    backend_fd_ = next_own_fd(0);
+    while (backend_fd_ >= 0 && !is_it(backend_fd_)) backend_fd_ = next_own_fd(unsigned(backend_fd_) + 1);
+    if (backend_fd_ < 0) // without the shim it is one of the low ones
+        while (rlim_t(++backend_fd_) < limit.rlim_cur && !is_it(backend_fd_)) {}
+    if (rlim_t(backend_fd_) == limit.rlim_cur)
+        throw std::logic_error("make an event loop: libev's epoll set is not among the process's descriptors");
+    epoll_ctl(backend_fd_, EPOLL_CTL_DEL, timer_fd_, nullptr);
+    ev_io_stop(ev_, &own_->timer);
+    ev_io_set(&own_->timer, timer_fd_, EV_READ);
+    ev_io_start(ev_, &own_->timer);
 }
 
 void loop::run(bool may_wait, std::int64_t nearest) {

@@ -23,7 +23,7 @@ struct scheduler {
 };
 extern COIR_API constinit thread_local scheduler this_scheduler __attribute__((tls_model("initial-exec")));
 
-/// Some thread of the process has, or had, a hub: from then on the shim keeps its books. Any thread.
+/// Some thread of the process makes, has or had a hub: from then on the shim keeps its books. Any thread.
 extern COIR_API constinit std::atomic<bool> hub_was_made;
 
 inline context& next_to_run(scheduler& here) noexcept {

@@ -5,6 +5,7 @@
 #include "monkey/kernel.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -13,6 +14,7 @@ namespace coir::monkey {
 namespace {
 
 constinit per_fd<descriptor> descriptors;
+constinit std::atomic<std::uint32_t> times_shared{1};
 
 // What is said of a number that cannot be described: negative, or no memory for its entry.
 descriptor& nowhere(file_kind kind) noexcept {
@@ -28,6 +30,11 @@ std::int64_t limit_of(int fd, int option) noexcept {
     return limit.tv_sec * 1'000'000'000ll + limit.tv_usec * 1000ll;
 }
 
+bool is_nonblocking(int fd) noexcept {
+    long const flags = kernel(SYS_fcntl, fd, F_GETFL, 0);
+    return flags >= 0 && (flags & O_NONBLOCK);
+}
+
 file_kind kind_of_socket(int fd) noexcept {
     int type = 0;
     socklen_t size = sizeof type;
@@ -37,7 +44,7 @@ file_kind kind_of_socket(int fd) noexcept {
 
 file_kind kind_of(int fd) noexcept {
     struct stat about;
-    if (fstat(fd, &about) != 0) return file_kind::none;
+    if (kernel(SYS_fstat, fd, &about) != 0) return file_kind::none;
     switch (about.st_mode & S_IFMT) {
     case S_IFSOCK: return kind_of_socket(fd);
     case S_IFIFO: return file_kind::pipe;
@@ -51,8 +58,7 @@ file_kind kind_of(int fd) noexcept {
 void fill_in(descriptor& entry, int fd) noexcept {
     file_kind const kind = kind_of(fd);
     if (kind == file_kind::none) return; // stays unknown: the number may be a file the next time
-    long const flags = kernel(SYS_fcntl, fd, F_GETFL, 0);
-    entry.nonblocking.store(flags >= 0 && (flags & O_NONBLOCK), std::memory_order_relaxed);
+    entry.nonblocking.store(is_nonblocking(fd), std::memory_order_relaxed);
     entry.drained.store(false, std::memory_order_relaxed);
     bool const is_socket = kind == file_kind::stream || kind == file_kind::packets;
     entry.receive_limit = is_socket ? limit_of(fd, SO_RCVTIMEO) : 0;
@@ -77,13 +83,41 @@ descriptor& describe(int fd) noexcept {
     return *entry;
 }
 
-void forget(int fd, bool ends) noexcept {
-    if (ends) hub::forget_fd(fd);
-    if (descriptor* entry = descriptors.find(fd)) entry->kind.store(file_kind::unknown, std::memory_order_release);
+patience patience_of(int fd, descriptor const& about, direction way) noexcept {
+    bool const reads = way == direction::read;
+    if (about.alone_since.load(std::memory_order_relaxed) == times_shared.load(std::memory_order_relaxed))
+        return {about.nonblocking.load(std::memory_order_relaxed), reads ? about.receive_limit : about.send_limit};
+    return {is_nonblocking(fd), about.is_socket() ? limit_of(fd, reads ? SO_RCVTIMEO : SO_SNDTIMEO) : 0};
 }
 
-void forget_range(unsigned first, unsigned last) noexcept {
-    descriptors.for_each(first, last, [](int fd) { forget(fd, true); });
+void made(int fd) noexcept {
+    [[maybe_unused]] static int const once = pthread_atfork(shared_all, nullptr, nullptr);
+    ends(fd); // in case the end of the file that had the number was not seen
+    if (descriptor* const entry = descriptors.make(fd)) entry->alone_since.store(times_shared.load());
+}
+
+void shared(int fd) noexcept {
+    if (descriptor* const entry = descriptors.find(fd)) entry->alone_since.store(0);
+}
+
+// Modulo 2^32, and never 0.
+void shared_all() noexcept {
+    if (++times_shared == 0) ++times_shared;
+}
+
+void ends(int fd) noexcept {
+    hub::forget_fd(fd);
+    changes(fd);
+    shared(fd);
+}
+
+void ends_range(unsigned first, unsigned last) noexcept {
+    descriptors.for_each(first, last, [](int fd) { ends(fd); });
+}
+
+void changes(int fd) noexcept {
+    if (descriptor* const entry = descriptors.find(fd))
+        entry->kind.store(file_kind::unknown, std::memory_order_release);
 }
 
 } // namespace coir::monkey

@@ -1,11 +1,12 @@
-// What the shim knows of each descriptor: what kind of file it is, and whether the program made it non-blocking.
+// What the shim knows of each descriptor: what kind of file it is, and whether and how long the program lets it wait.
 //
 // A cache of facts that the kernel holds: filled in at a descriptor's first use by a fiber, dropped by every hooked
-// call that ends or changes it. It grows with the numbers in use; any thread may look.
-//
-// Not seen, and so believed wrongly until the descriptor is closed: O_NONBLOCK set through another process's copy of
-// the same open file.
+// call that ends or changes it. O_NONBLOCK and the timeouts belong to the open file, which another number or another
+// process may have, too: what only this number can change is believed, for all others the kernel is asked before each
+// wait. The cache grows with the numbers in use; any thread may look.
 #pragma once
+
+#include "hub/loop.h"
 
 #include <atomic>
 #include <cstdint>
@@ -22,22 +23,46 @@ enum class file_kind : std::uint8_t {
     other,   ///< terminals, other character devices, eventfd, timerfd, epoll, …
 };
 
+/// How a call may wait on a descriptor.
+struct patience {
+    bool nonblocking = false; ///< not at all: O_NONBLOCK is the program's doing, it wants EAGAIN
+    std::int64_t limit = 0;   ///< ns: SO_RCVTIMEO or SO_SNDTIMEO; 0: none
+};
+
 struct descriptor {
     std::atomic<file_kind> kind{file_kind::unknown};
-    std::atomic<bool> nonblocking{false}; // O_NONBLOCK is set: the program's doing, it wants EAGAIN
-    std::atomic<bool> drained{false};     // the last read on this stream took all there was: wait before the next
-    std::int64_t receive_limit{0};        // SO_RCVTIMEO and SO_SNDTIMEO in ns, 0: none
+    std::atomic<bool> nonblocking{false};
+    std::atomic<bool> drained{false}; // the last read on this stream took all there was: wait before the next
+    std::atomic<std::uint32_t> alone_since{
+        0}; // no other number or process had it when so many had been shared; 0: may have
+    std::int64_t receive_limit{0};
     std::int64_t send_limit{0};
+
+    bool is_socket() const noexcept {
+        auto const now = kind.load(std::memory_order_relaxed);
+        return now == file_kind::stream || now == file_kind::packets;
+    }
 };
 
 /// The entry of `fd`, filled in. Costs system calls only the first time. `fd` may be any number: one that is not open
 /// is of kind none.
 descriptor& describe(int fd) noexcept;
 
-/// The descriptor is about to be closed, replaced or changed: the facts go. Waits for it are woken if `ends`.
-void forget(int fd, bool ends) noexcept;
+/// How a call in the direction `way` may wait on `fd` now. Costs system calls unless the file is this number's alone.
+patience patience_of(int fd, descriptor const& about, direction way) noexcept;
 
+/// The program has just made `fd`: a file that nobody else has.
+void made(int fd) noexcept;
+/// Another number, or another process, has the same file from now on.
+void shared(int fd) noexcept;
+/// The same for every descriptor: a child inherits them.
+void shared_all() noexcept;
+
+/// The descriptor is about to be closed or replaced: waits for it are woken, the facts go. coir's own are not to be.
+void ends(int fd) noexcept;
 /// The same for every number from `first` to `last`, both included.
-void forget_range(unsigned first, unsigned last) noexcept;
+void ends_range(unsigned first, unsigned last) noexcept;
+/// It is about to be changed: the facts go.
+void changes(int fd) noexcept;
 
 } // namespace coir::monkey

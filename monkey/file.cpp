@@ -1,6 +1,7 @@
 // Descriptors as such: what waits for the disk, and what ends or changes a descriptor that fibers may wait for.
 
 #include "hub/offload.h"
+#include "hub/own_fd.h"
 #include "monkey/bodies.h"
 #include "monkey/descriptors.h"
 #include "monkey/kernel.h"
@@ -28,50 +29,83 @@ long body::fdatasync(int fd) {
     return offload_or_leave([fd] { return kernel(SYS_fdatasync, fd); }, "fdatasync").value_or(-ECANCELED);
 }
 
+// The hub's own are out of the program's reach; what libev closes is the hub's.
 long body::close(int fd) {
-    forget(fd, true);
+    if (is_own_fd(fd)) [[unlikely]] {
+        if (!own_fd_scope::on_this_thread()) return -EBADF;
+        close_own_fd(fd);
+        return 0;
+    }
+    ends(fd);
     return kernel_result(real.close(fd));
 }
 
+// What libev opens for a hub is the hub's own.
+long body::epoll_create1(int flags) {
+    int const made = real.epoll_create1(flags);
+    own_fd_scope* const own = own_fd_scope::on_this_thread();
+    return made < 0 ? -errno : own ? own->keep(made) : made;
+}
+
+long body::eventfd(unsigned value, int flags) {
+    int const made = real.eventfd(value, flags);
+    own_fd_scope* const own = own_fd_scope::on_this_thread();
+    return made < 0 ? -errno : own ? own->keep(made) : made;
+}
+
+// Around coir's own.
 long body::close_range(unsigned first, unsigned last, int flags) {
-    if (!(flags & int(CLOSE_RANGE_CLOEXEC))) forget_range(first, last);
-    return kernel_result(real.close_range(first, last, flags));
+    if (first > last) return -EINVAL;
+    if (!(flags & int(CLOSE_RANGE_CLOEXEC))) ends_range(first, last);
+    for (;;) {
+        int const own = next_own_fd(first);
+        unsigned const until = own < 0 || unsigned(own) > last ? last : unsigned(own) - 1;
+        if (until + 1 > first || until == last)
+            if (real.close_range(first, until, flags) != 0) return -errno;
+        if (until == last || unsigned(own) == last) return 0;
+        first = unsigned(own) + 1;
+    }
 }
 
 long body::closefrom(int first) {
-    forget_range(first < 0 ? 0 : unsigned(first), UINT_MAX);
-    real.closefrom(first);
+    if (close_range(first < 0 ? 0 : unsigned(first), UINT_MAX, 0) < 0) real.closefrom(first); // an old kernel
     return 0;
 }
 
-long body::dup2(int from, int to) {
-    if (from != to) forget(to, true);
-    return kernel_result(real.dup2(from, to));
+long body::dup(int from) {
+    shared(from);
+    int const made = real.dup(from);
+    if (made >= 0) ends(made);
+    return made < 0 ? -errno : made;
 }
 
+long body::dup2(int from, int to) { return from == to ? kernel_result(real.dup2(from, to)) : body::dup3(from, to, 0); }
+
 long body::dup3(int from, int to, int flags) {
-    if (from != to) forget(to, true);
+    if (is_own_fd(to)) return -EBADF; // as above the limit
+    if (from != to) ends(to), shared(from);
     return kernel_result(real.dup3(from, to, flags));
 }
 
 long body::fclose(FILE* stream) {
     int const fd = fileno(stream);
-    if (fd >= 0) forget(fd, true);
+    if (fd >= 0) ends(fd);
     return kernel_result(real.fclose(stream));
 }
 
 long body::fcntl(int fd, int command, void* argument) {
-    if (command == F_SETFL) forget(fd, false); // the flags may say O_NONBLOCK now, or no longer
+    if (command == F_SETFL) changes(fd); // the flags may say O_NONBLOCK now, or no longer
+    if (command == F_DUPFD || command == F_DUPFD_CLOEXEC) shared(fd);
     return kernel_result(real.fcntl(fd, command, argument));
 }
 
 long body::ioctl(int fd, unsigned long command, void* argument) {
-    if (command == FIONBIO) forget(fd, false);
+    if (command == FIONBIO) changes(fd);
     return kernel_result(real.ioctl(fd, command, argument));
 }
 
 long body::setsockopt(int fd, int level, int option, void const* value, socklen_t length) {
-    if (level == SOL_SOCKET) forget(fd, false); // SO_RCVTIMEO and SO_SNDTIMEO are among the facts
+    if (level == SOL_SOCKET) changes(fd); // SO_RCVTIMEO and SO_SNDTIMEO are among the facts
     return kernel_result(real.setsockopt(fd, level, option, value, length));
 }
 

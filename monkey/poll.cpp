@@ -1,16 +1,22 @@
 // Waiting for several descriptors: each call is first made without waiting, and while nothing is there the fiber waits
 // for any of them and makes it again. So what is reported is always the kernel's word.
 //
-// A signal mask given to ppoll, pselect or epoll_pwait holds for each of those looks, not for the time between them.
+// A signal mask given to ppoll, pselect or epoll_pwait is in place for each of those looks, and what it lets in ends
+// the time between them. What it blocks beyond the thread's own mask is not blocked meanwhile: that is one for all
+// fibers.
 
 #include "hub/hub.h"
+#include "hub/own_fd.h"
 #include "monkey/bodies.h"
 #include "monkey/kernel.h"
 #include "monkey/retry.h"
+#include "monkey/signals.h"
+#include "monkey/times.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
+#include <optional>
 #include <span>
 #include <unistd.h>
 #include <vector>
@@ -21,20 +27,6 @@ namespace {
 constexpr std::size_t kernel_sigset_size = 8; // sizeof(sigset_t) of the kernel, which is not libc's
 constexpr timespec at_once{};
 
-bool valid(timespec const& time) noexcept {
-    return time.tv_sec >= 0 && time.tv_nsec >= 0 && time.tv_nsec < 1'000'000'000;
-}
-
-deadline deadline_after(timespec const& time) noexcept {
-    return std::chrono::seconds(std::min<time_t>(time.tv_sec, 1ll << 32)) + std::chrono::nanoseconds(time.tv_nsec);
-}
-
-deadline deadline_after(int milliseconds) noexcept {
-    return milliseconds < 0 ? deadline::never() : deadline(std::chrono::milliseconds(milliseconds));
-}
-
-bool over(deadline until) noexcept { return until.ns() <= steady_now(); }
-
 // The hub tells readable and writable. Other conditions (POLLPRI, a hang-up while nothing is asked for, POLLRDHUP while
 // unread data is there) need an epoll set that asks for exactly them; that is readable when one of them holds.
 bool beyond_hub(pollfd const& one) noexcept {
@@ -42,9 +34,14 @@ bool beyond_hub(pollfd const& one) noexcept {
     return one.fd >= 0 && (!(one.events & (readable | writable)) || one.events & ~(readable | writable | POLLRDHUP));
 }
 
-wake_reason wait_in_epoll_set(std::span<pollfd const> set, deadline until) {
-    int const nested = int(kernel(SYS_epoll_create1, EPOLL_CLOEXEC));
+wake_reason wait_in_epoll_set(std::span<pollfd const> set, int signals, deadline until) {
+    int const nested = make_own_fd([] { return kernel(SYS_epoll_create1, EPOLL_CLOEXEC); });
     if (nested < 0) throw std::bad_alloc(); // poll(2) knows ENOMEM only
+    if (signals >= 0) {
+        epoll_event event{};
+        event.events = EPOLLIN;
+        kernel(SYS_epoll_ctl, nested, EPOLL_CTL_ADD, signals, &event);
+    }
     for (pollfd const& one : set) {
         if (one.fd < 0) continue;
         epoll_event event{};
@@ -54,22 +51,24 @@ wake_reason wait_in_epoll_set(std::span<pollfd const> set, deadline until) {
             if (other.fd == one.fd) event.events |= std::uint32_t(other.events) & 0xffff;
         kernel(SYS_epoll_ctl, nested, EPOLL_CTL_MOD, one.fd, &event);
     }
-    wake_reason const why = hub::wait_fd(nested, hub::readable, until);
-    kernel(SYS_close, nested);
+    wake_reason const why = hub::wait_fd(nested, hub::readable, until, closing::seen);
+    close_own_fd(nested);
     return why;
 }
 
-wake_reason wait_for_any(std::span<pollfd const> set, deadline until) {
-    if (std::any_of(set.begin(), set.end(), beyond_hub)) return wait_in_epoll_set(set, until);
+// `signals`: one more that is to be readable, or -1.
+wake_reason wait_for_any(std::span<pollfd const> set, int signals, deadline until) {
+    if (std::any_of(set.begin(), set.end(), beyond_hub)) return wait_in_epoll_set(set, signals, until);
     constexpr std::size_t few = 8;
-    hub::interest here[2 * few];
+    hub::interest here[2 * few + 1];
     std::vector<hub::interest> many;
     hub::interest* interests = here;
     if (set.size() > few) {
-        many.resize(2 * set.size());
+        many.resize(2 * set.size() + 1);
         interests = many.data();
     }
     std::size_t count = 0;
+    if (signals >= 0) interests[count++] = {signals, hub::readable};
     for (pollfd const& one : set) {
         if (one.fd < 0) continue;
         if (one.events & (POLLIN | POLLRDNORM)) interests[count++] = {one.fd, hub::readable};
@@ -78,21 +77,28 @@ wake_reason wait_for_any(std::span<pollfd const> set, deadline until) {
     return hub::wait_any_fd({interests, count}, until, closing::seen);
 }
 
-// `look` until it finds something or `until` has passed; `wait` between the looks.
+// `look` until it finds something or `until` has passed; `wait` between the looks, for what may be found, and for
+// signals that `mask` lets in.
 template <class Look, class Wait>
-long look_and_wait(deadline until, Look look, Wait wait) {
+long look_and_wait(deadline until, sigset_t const* mask, Look look, Wait wait) {
+    std::optional<other_mask> during;
     for (;;) {
         long const found = look();
         if (found != 0 || over(until)) return found;
-        if (wait(until) == wake_reason::cancelled) return -ECANCELED;
+        notice_handlers();
+        if (!during) during.emplace(mask);
+        if (during->handler_ran()) return -EINTR;
+        ended_by_handlers const any{handlers::any};
+        wake_reason const why = wait(during->fd(), until);
+        if (why == wake_reason::cancelled || why == wake_reason::interrupted) return after(why);
     }
 }
 
 long poll_until(pollfd* set, nfds_t count, deadline until, sigset_t const* mask) {
     return look_and_wait(
-        until, [&] { return kernel(SYS_ppoll, set, count, &at_once, mask, kernel_sigset_size); },
-        [&](deadline limit) {
-            return wait_for_any({set, count}, limit);
+        until, mask, [&] { return kernel(SYS_ppoll, set, count, &at_once, mask, kernel_sigset_size); },
+        [&](int signals, deadline limit) {
+            return wait_for_any({set, count}, signals, limit);
         });
 }
 
@@ -149,23 +155,26 @@ long select_until(int count, fd_set* read, fd_set* write, fd_set* except, deadli
     if (count < 0) return -EINVAL;
     fd_sets sets{count, read, write, except};
     std::vector<pollfd> as_poll = sets.as_poll();
-    auto const wait = [&](deadline limit) {
-        wake_reason const why = wait_for_any(as_poll, limit);
+    auto const wait = [&](int signals, deadline limit) {
+        wake_reason const why = wait_for_any(as_poll, signals, limit);
         // The kernel overlooks bits above the highest number that the process ever used (fs/select.c, max_select_fd).
         if (why == wake_reason::closed)
             std::erase_if(as_poll, [](pollfd const& one) { return kernel(SYS_fcntl, one.fd, F_GETFD, 0) < 0; });
         return why;
     };
     long const found = look_and_wait(
-        until, [&] { return sets.look(mask); }, wait);
+        until, mask, [&] { return sets.look(mask); }, wait);
     if (found >= 0) sets.give_back();
     return found;
 }
 
 long epoll_until(int set, epoll_event* events, int room, deadline until, sigset_t const* mask) {
     return look_and_wait(
-        until, [&] { return kernel(SYS_epoll_pwait, set, events, room, 0, mask, kernel_sigset_size); },
-        [&](deadline limit) { return hub::wait_fd(set, hub::readable, limit, closing::seen); });
+        until, mask, [&] { return kernel(SYS_epoll_pwait, set, events, room, 0, mask, kernel_sigset_size); },
+        [&](int signals, deadline limit) {
+            hub::interest const both[] = {{set, hub::readable}, {signals, hub::readable}};
+            return hub::wait_any_fd({both, signals < 0 ? 1u : 2u}, limit, closing::seen);
+        });
 }
 
 } // namespace

@@ -1,23 +1,27 @@
 // The one place that retries: try without blocking, wait when it would, try again.
 #pragma once
 
+#include "hub/handlers.h"
 #include "hub/hub.h"
 #include "monkey/descriptors.h"
+#include "monkey/signals.h"
 
 #include <cerrno>
 
 namespace coir::monkey {
 
 /// What a wait's end means to a call: 0 to try again, or -errno.
-///   timed_out  -EAGAIN, as SO_RCVTIMEO and SO_SNDTIMEO promise (socket(7))
-///   closed     -EBADF: another fiber closed the descriptor under the call
-///   cancelled  -ECANCELED: an exception waits for the fiber; a hook cannot throw it, the next wait of coir's own will
+///   timed_out    -EAGAIN, as SO_RCVTIMEO and SO_SNDTIMEO promise (socket(7))
+///   closed       -EBADF: another fiber closed the descriptor under the call
+///   cancelled    -ECANCELED: an exception waits for the fiber; a hook cannot throw it, the next wait of coir's own
+///   will interrupted  -EINTR: a handler of a signal has run (signal(7))
 inline long after(wake_reason why) noexcept {
     switch (why) {
     case wake_reason::ready: return 0;
     case wake_reason::timed_out: return -EAGAIN;
     case wake_reason::closed: return -EBADF;
     case wake_reason::cancelled: return -ECANCELED;
+    case wake_reason::interrupted: return -EINTR;
     }
     return 0;
 }
@@ -26,19 +30,23 @@ inline deadline deadline_in(std::int64_t limit) noexcept {
     return limit ? deadline::at(steady_now() + limit) : deadline::never();
 }
 
-/// **Parks.** For one call on `fd`: knows until when it may wait.
+/// **Parks.** For one call on `fd`: knows whether and until when it may wait.
 class waiting {
 public:
-    waiting(int fd, descriptor const& about, direction way) noexcept
-        : fd_(fd), way_(way), limit_(way == direction::read ? about.receive_limit : about.send_limit) {}
+    waiting(int fd, descriptor const& about, direction way) noexcept : fd_(fd), about_(about), way_(way) {}
 
-    /// Waits until `fd` is ready. 0, or -errno.
+    /// Waits until `fd` is ready. 0; or -errno, which is -EAGAIN where the program does not want to wait. A call with
+    /// a timeout is not restarted after a handler (signal(7)).
     long once() {
-        if (limit_ && until_.is_never()) until_ = deadline_in(limit_);
+        auto const [nonblocking, limit] = patience_of(fd_, about_, way_);
+        if (nonblocking) return -EAGAIN;
+        if (limit && until_.is_never()) until_ = deadline_in(limit);
+        notice_handlers();
+        ended_by_handlers const or_a_handler{limit ? handlers::any : handlers::without_restart};
         return after(hub::wait_fd(fd_, way_, until_, closing::seen));
     }
 
-    /// `attempt` until it no longer says -EAGAIN. For descriptors that the program believes to be blocking.
+    /// `attempt` until it no longer says -EAGAIN.
     template <class Attempt>
     long retry(Attempt attempt) {
         for (;;) {
@@ -48,11 +56,17 @@ public:
         }
     }
 
+    /// The last attempt took all there was: waits before the next, if the program wants to wait. 0, or -errno.
+    long first() {
+        long const error = once();
+        return error == -EAGAIN && until_.is_never() ? 0 : error;
+    }
+
 private:
     int fd_;
+    descriptor const& about_;
     direction way_;
-    std::int64_t limit_; // ns from the first wait, 0: none
-    deadline until_;
+    deadline until_; // from the first wait on
 };
 
 } // namespace coir::monkey

@@ -3,32 +3,33 @@
 #include "hub/hub.h"
 #include "monkey/bodies.h"
 #include "monkey/kernel.h"
-#include "monkey/real.h"
+#include "monkey/retry.h"
+#include "monkey/times.h"
 
+#include <algorithm>
 #include <cerrno>
-#include <limits>
 
 namespace coir::monkey {
 namespace {
 
 constexpr std::int64_t second = 1'000'000'000;
 
-bool valid(timespec const& time) noexcept { return time.tv_sec >= 0 && time.tv_nsec >= 0 && time.tv_nsec < second; }
-
-std::int64_t nanoseconds(timespec const& time) noexcept {
-    if (time.tv_sec > 100ll * 365 * 24 * 3600) return 100ll * 365 * 24 * 3600 * second; // a century is for ever
-    return time.tv_sec * second + time.tv_nsec;
+// A kill ends a sleep as a handler does; the fiber meets the exception at its next wait of coir's own.
+wake_reason sleep_to(deadline until) {
+    notice_handlers();
+    ended_by_handlers const any{handlers::any};
+    return hub::wait_until(until);
 }
 
-// Nobody interrupts a parked sleep but a kill, which the fiber meets at its next wait of coir's own.
-long sleep_for(std::int64_t ns, timespec* left) {
-    std::int64_t const until = steady_now() + ns;
-    if (hub::wait_until(deadline::at(until)) != wake_reason::cancelled) return 0;
+long sleep_for(timespec const& wanted, timespec* left) {
+    deadline const until = deadline_after(wanted);
+    wake_reason const why = sleep_to(until);
+    if (why == wake_reason::timed_out) return 0;
     if (left) {
-        std::int64_t const rest = std::max<std::int64_t>(0, until - steady_now());
+        std::int64_t const rest = std::max<std::int64_t>(0, until.ns() - steady_now());
         *left = {rest / second, rest % second};
     }
-    return -ECANCELED;
+    return after(why);
 }
 
 // The clock may be set while the fiber sleeps: looked at again after each wait.
@@ -36,9 +37,10 @@ long sleep_until(clockid_t clock, timespec const& moment) {
     for (;;) {
         timespec now;
         clock_gettime(clock, &now);
-        std::int64_t const left = nanoseconds(moment) - nanoseconds(now);
-        if (left <= 0) return 0;
-        if (hub::wait_until(deadline::at(steady_now() + left)) == wake_reason::cancelled) return -ECANCELED;
+        timespec left{moment.tv_sec - now.tv_sec, moment.tv_nsec - now.tv_nsec};
+        if (left.tv_nsec < 0) left = {left.tv_sec - 1, left.tv_nsec + second};
+        if (left.tv_sec < 0 || (left.tv_sec == 0 && left.tv_nsec == 0)) return 0;
+        if (wake_reason const why = sleep_to(deadline_after(left)); why != wake_reason::timed_out) return after(why);
     }
 }
 
@@ -46,7 +48,7 @@ long sleep_until(clockid_t clock, timespec const& moment) {
 
 long body::nanosleep(timespec const* wanted, timespec* left) {
     if (!valid(*wanted)) return -EINVAL;
-    return sleep_for(nanoseconds(*wanted), left);
+    return sleep_for(*wanted, left);
 }
 
 long body::clock_nanosleep(clockid_t clock, int flags, timespec const* wanted, timespec* left) {
@@ -55,15 +57,18 @@ long body::clock_nanosleep(clockid_t clock, int flags, timespec const* wanted, t
     if (!elapses) return kernel(SYS_clock_nanosleep, clock, flags, wanted, left); // CPU time: it passes only if we run
     if (!valid(*wanted)) return -EINVAL;
     if (flags & TIMER_ABSTIME) return sleep_until(clock, *wanted);
-    return sleep_for(nanoseconds(*wanted), left);
+    return sleep_for(*wanted, left);
 }
 
-long body::usleep(unsigned microseconds) { return sleep_for(microseconds * 1000ll, nullptr); }
+long body::usleep(unsigned microseconds) {
+    return sleep_for({microseconds / 1'000'000, microseconds % 1'000'000 * 1000l}, nullptr);
+}
 
+// What is left is rounded down, as libc's own does (posix/sleep.c).
 long body::sleep(unsigned seconds) {
     timespec left{};
-    sleep_for(seconds * second, &left);
-    return left.tv_sec + (left.tv_nsec >= second / 2); // glibc's sleep (sysdeps/posix/sleep.c) rounds down; ours up
+    sleep_for({time_t(seconds), 0}, &left);
+    return left.tv_sec;
 }
 
 long body::sched_yield() {

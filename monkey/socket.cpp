@@ -14,19 +14,13 @@
 namespace coir::monkey {
 namespace {
 
-bool is_socket(descriptor const& about) noexcept {
-    auto const kind = about.kind.load(std::memory_order_relaxed);
-    return kind == file_kind::stream || kind == file_kind::packets;
-}
-
 bool is_stream(descriptor const& about) noexcept {
     return about.kind.load(std::memory_order_relaxed) == file_kind::stream;
 }
 
 // The kernel's word is the program's when it asked not to wait, when the call never waits, or when it is an error.
 bool goes_to_kernel(descriptor const& about, int flags) noexcept {
-    return !is_socket(about) || about.nonblocking.load(std::memory_order_relaxed) ||
-           flags & (MSG_DONTWAIT | MSG_ERRQUEUE | MSG_OOB);
+    return !about.is_socket() || flags & (MSG_DONTWAIT | MSG_ERRQUEUE | MSG_OOB);
 }
 
 // Receives through `receive(flags)`, which tries once. After a read that took all there was, waits before the next.
@@ -35,7 +29,7 @@ long receive_once(int fd, descriptor& about, int flags, std::size_t wanted, Rece
     waiting turn{fd, about, direction::read};
     if (about.drained.load(std::memory_order_relaxed)) {
         about.drained.store(false, std::memory_order_relaxed);
-        if (long const error = turn.once()) return error;
+        if (long const error = turn.first()) return error;
     }
     long const result = turn.retry([&] { return receive(flags | MSG_DONTWAIT); });
     if (is_stream(about) && result > 0 && !(flags & MSG_PEEK))
@@ -82,23 +76,51 @@ long send_all(int fd, descriptor& about, iovec const* parts, std::size_t count, 
     return total;
 }
 
+// A new descriptor, or -errno.
+long took(long fd) noexcept {
+    if (fd >= 0) made(int(fd));
+    return fd;
+}
+
+// What is sent along with a message (unix(7), SCM_RIGHTS): another process has it then.
+void share_what_goes_along(msghdr const& message) noexcept {
+    if (!message.msg_control) return;
+    auto& header = const_cast<msghdr&>(message); // CMSG_NXTHDR wants it so
+    for (cmsghdr* each = CMSG_FIRSTHDR(&header); each; each = CMSG_NXTHDR(&header, each)) {
+        if (each->cmsg_level != SOL_SOCKET || each->cmsg_type != SCM_RIGHTS) continue;
+        std::size_t const count = (each->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (std::size_t i = 0; i < count; ++i) {
+            int fd;
+            std::memcpy(&fd, CMSG_DATA(each) + i * sizeof fd, sizeof fd);
+            shared(fd);
+        }
+    }
+}
+
 } // namespace
+
+long body::socket(int domain, int type, int protocol) { return took(kernel(SYS_socket, domain, type, protocol)); }
+
+long body::socketpair(int domain, int type, int protocol, int* both) {
+    long const result = kernel(SYS_socketpair, domain, type, protocol, both);
+    if (result == 0) made(both[0]), made(both[1]);
+    return result;
+}
 
 // accept() takes no MSG_DONTWAIT and the listener's O_NONBLOCK is not ours to set, so poll() is asked first. Where
 // several processes accept from one listener, another may take the connection between the two calls: then this one
 // blocks its thread until the next connection comes.
 long body::accept4(int fd, sockaddr* peer, socklen_t* length, int flags) {
     descriptor& about = describe(fd);
-    if (!is_socket(about) || about.nonblocking.load(std::memory_order_relaxed))
-        return kernel(SYS_accept4, fd, peer, length, flags);
+    if (!about.is_socket() || patience_of(fd, about, direction::read).nonblocking)
+        return took(kernel(SYS_accept4, fd, peer, length, flags));
     long const accepted = waiting{fd, about, direction::read}.retry([&]() -> long {
         pollfd listener{fd, POLLIN, 0};
         timespec const at_once{};
         if (kernel(SYS_ppoll, &listener, 1, &at_once, nullptr, 0) == 0) return -EAGAIN;
         return kernel(SYS_accept4, fd, peer, length, flags);
     });
-    if (accepted >= 0) forget(int(accepted), true); // in case the number's end was not seen
-    return accepted;
+    return took(accepted);
 }
 
 // As the kernel copies what a program points to: false where that is no memory of its.
@@ -116,7 +138,7 @@ long body::connect(int fd, sockaddr const* to, socklen_t length) {
     descriptor& about = describe(fd);
     int type = 0;
     socklen_t size = sizeof type;
-    bool const may_wait = is_socket(about) && !about.nonblocking.load(std::memory_order_relaxed) &&
+    bool const may_wait = about.is_socket() && !patience_of(fd, about, direction::write).nonblocking &&
                           kernel(SYS_getsockopt, fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type != SOCK_DGRAM;
     if (!may_wait) return kernel(SYS_connect, fd, to, length);
     about.drained.store(false, std::memory_order_relaxed);
@@ -157,6 +179,7 @@ long body::sendto(int fd, void const* buffer, size_t size, int flags, sockaddr c
 
 long body::sendmsg(int fd, msghdr const* message, int flags) {
     descriptor& about = describe(fd);
+    share_what_goes_along(*message);
     if (goes_to_kernel(about, flags)) return kernel(SYS_sendmsg, fd, message, flags);
     return send_all(fd, about, message->msg_iov, message->msg_iovlen,
                     [&](iovec const* rest, std::size_t count, bool first) {

@@ -54,7 +54,7 @@ long read_socket(int fd, descriptor& about, iovec const* parts, std::size_t coun
     waiting turn{fd, about, direction::read};
     if (about.drained.load(std::memory_order_relaxed)) {
         about.drained.store(false, std::memory_order_relaxed);
-        if (long const error = turn.once()) return error;
+        if (long const error = turn.first()) return error;
     }
     long const result = turn.retry([&] {
         if (count == 1)
@@ -71,18 +71,15 @@ long read_socket(int fd, descriptor& about, iovec const* parts, std::size_t coun
 
 long read_parts(int fd, iovec const* parts, std::size_t count) {
     descriptor& about = describe(fd);
-    bool const blocking = !about.nonblocking.load(std::memory_order_relaxed);
     switch (about.kind.load(std::memory_order_relaxed)) {
     case file_kind::disk: return read_disk(fd, parts, count, at_position);
     case file_kind::stream:
     case file_kind::packets:
-        if (blocking && bytes_in(parts, count) > 0) return read_socket(fd, about, parts, count);
+        if (bytes_in(parts, count) > 0) return read_socket(fd, about, parts, count);
         break; // reading nothing never waits
     case file_kind::pipe:
     case file_kind::other:
-        if (blocking)
-            return waiting{fd, about, direction::read}.retry([&] { return read_now(fd, parts, count, at_position); });
-        break;
+        return waiting{fd, about, direction::read}.retry([&] { return read_now(fd, parts, count, at_position); });
     case file_kind::unknown:
     case file_kind::none: break;
     }
@@ -130,9 +127,7 @@ long write_parts(int fd, iovec const* parts, std::size_t count) {
     case file_kind::stream:
     case file_kind::packets:
     case file_kind::pipe:
-    case file_kind::other:
-        if (!about.nonblocking.load(std::memory_order_relaxed)) return write_all(fd, about, parts, count);
-        break;
+    case file_kind::other: return write_all(fd, about, parts, count);
     case file_kind::disk: // goes to the page cache; only fsync waits for the disk
     case file_kind::unknown:
     case file_kind::none: break;

@@ -1,0 +1,44 @@
+#include "hub/handlers.h"
+
+#include "hub/hub.h"
+#include "hub/scheduler.h"
+
+namespace coir {
+
+ended_by_handlers::ended_by_handlers(handlers which)
+    : waiter(fiber_that_waits()), which_(which), seen_(hub::current().handlers_run(which)) {
+    hub::current().until_handlers().push(*this);
+}
+
+wake_reason wait_for_handler(char const* what) {
+    ended_by_handlers const any{handlers::any};
+    hub& here = hub::current();
+    here.expect_post();
+    unsigned const forks = here.forks();
+    wake_reason const why = park(fiber_that_waits(), what);
+    if (here.forks() == forks) here.expected_post_came(); // a child expects nothing any more
+    return why;
+}
+
+// In a handler, at any moment of this thread: nothing but atomics, and the loop's way to be told.
+void handler_runs(bool restarts) noexcept {
+    if (hub* const here = this_scheduler.owner) here->note_handler(restarts);
+}
+
+void hub::note_handler(bool restarts) noexcept {
+    handlers_run_[std::size_t(handlers::any)].fetch_add(1, std::memory_order_relaxed);
+    if (!restarts) handlers_run_[std::size_t(handlers::without_restart)].fetch_add(1, std::memory_order_relaxed);
+    if (loop_) loop_->interrupt(); // not while a forked child makes a new one
+}
+
+void hub::end_waits_by_handlers() noexcept {
+    handlers_known_ = handlers_run(handlers::any);
+    wait_queue go_on;
+    while (!until_handlers_.empty()) {
+        auto& one = static_cast<ended_by_handlers&>(until_handlers_.pop());
+        if (one.seen_ == handlers_run(one.which_) || !wake(one, wake_reason::interrupted)) go_on.push(one);
+    }
+    while (!go_on.empty()) until_handlers_.push(go_on.pop());
+}
+
+} // namespace coir

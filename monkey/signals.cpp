@@ -1,0 +1,219 @@
+#include "monkey/signals.h"
+
+#include "hub/handlers.h"
+#include "hub/hub.h"
+#include "hub/own_fd.h"
+#include "monkey/bodies.h"
+#include "monkey/kernel.h"
+#include "monkey/real.h"
+#include "monkey/retry.h"
+#include "monkey/times.h"
+
+#include <array>
+#include <cerrno>
+#include <mutex>
+#include <sys/signalfd.h>
+
+namespace coir::monkey {
+
+constinit std::atomic<bool> handlers_noticed{false};
+
+namespace {
+
+using siginfo_handler = void (*)(int, siginfo_t*, void*);
+using simple_handler = void (*)(int);
+
+// What the program installed: of each signal whose handler, as the kernel knows it, is ours.
+struct installed {
+    std::atomic<void*> handler{nullptr};
+    std::atomic<int> flags{0};
+};
+constinit std::array<installed, _NSIG> table{};
+
+// The kernel passes all three arguments, whatever the flags (x86-64: arch/x86/kernel/signal_64.c).
+void on_signal(int number, siginfo_t* about, void* where) {
+    installed const& one = table[std::size_t(number)];
+    int const flags = one.flags.load(std::memory_order_relaxed);
+    handler_runs(flags & SA_RESTART);
+    void* const handler = one.handler.load(std::memory_order_relaxed);
+    if (flags & SA_SIGINFO)
+        reinterpret_cast<siginfo_handler>(handler)(number, about, where);
+    else
+        reinterpret_cast<simple_handler>(handler)(number);
+}
+
+void* handler_of(struct sigaction const& of) noexcept {
+    return of.sa_flags & SA_SIGINFO ? reinterpret_cast<void*>(of.sa_sigaction) : reinterpret_cast<void*>(of.sa_handler);
+}
+
+bool is_handler(struct sigaction const& of) noexcept {
+    return (of.sa_flags & SA_SIGINFO) || (of.sa_handler != SIG_DFL && of.sa_handler != SIG_IGN);
+}
+
+bool is_ours(struct sigaction const& of) noexcept { return handler_of(of) == reinterpret_cast<void*>(&on_signal); }
+
+// What the program is to see instead of `of`, which the kernel has.
+void uncover(int number, struct sigaction& of) noexcept {
+    if (!is_ours(of)) return;
+    void* const handler = table[std::size_t(number)].handler.load();
+    if (of.sa_flags & SA_SIGINFO)
+        of.sa_sigaction = reinterpret_cast<siginfo_handler>(handler);
+    else
+        of.sa_handler = reinterpret_cast<simple_handler>(handler);
+}
+
+// What the kernel is to have instead of `of`. A signal that comes meanwhile may find the new handler already.
+struct sigaction cover(int number, struct sigaction of) noexcept {
+    if (!is_handler(of) || is_ours(of)) return of;
+    installed& one = table[std::size_t(number)];
+    one.flags.store(of.sa_flags);
+    one.handler.store(handler_of(of));
+    if (of.sa_flags & SA_SIGINFO)
+        of.sa_sigaction = &on_signal;
+    else
+        of.sa_handler = reinterpret_cast<simple_handler>(reinterpret_cast<void*>(&on_signal));
+    return of;
+}
+
+// Takes over what libc has just installed, or had before us.
+void take_over(int number) noexcept {
+    struct sigaction now;
+    if (real.sigaction(number, nullptr, &now) != 0 || !is_handler(now) || is_ours(now)) return;
+    struct sigaction const covered = cover(number, now);
+    real.sigaction(number, &covered, nullptr);
+}
+
+bool has_number(int number) noexcept { return number > 0 && number < _NSIG; }
+
+// For the calls that install a handler in their own way and return the one before.
+template <class Install>
+long installs(int number, Install install) noexcept {
+    if (!has_number(number)) return reinterpret_cast<long>(install());
+    void* const before = table[std::size_t(number)].handler.load();
+    auto* const returned = reinterpret_cast<void*>(install());
+    take_over(number);
+    return reinterpret_cast<long>(returned == reinterpret_cast<void*>(&on_signal) ? before : returned);
+}
+
+constexpr std::size_t kernel_sigset_size = 8; // sizeof(sigset_t) of the kernel, which is not libc's
+constexpr timespec at_once{};
+
+} // namespace
+
+void notice_handlers_now() noexcept {
+    static constinit std::mutex once;
+    std::lock_guard lock{once};
+    for (int number = 1; number < _NSIG && !handlers_noticed.load(); ++number) take_over(number);
+    handlers_noticed.store(true, std::memory_order_release);
+}
+
+other_mask::other_mask(sigset_t const* mask) noexcept : mask_(mask) {
+    if (!mask) return;
+    sigset_t let_in;
+    sigemptyset(&let_in);
+    kernel(SYS_rt_sigprocmask, SIG_BLOCK, nullptr, &let_in, kernel_sigset_size);
+    bool any = false;
+    for (int number = 1; number < _NSIG; ++number)
+        if (sigismember(&let_in, number) == 1 && sigismember(mask, number) == 0)
+            any = true;
+        else
+            sigdelset(&let_in, number);
+    if (any) fd_ = signals_to_come(let_in);
+}
+
+other_mask::~other_mask() { close_own_fd(fd_); }
+
+bool other_mask::handler_ran() const noexcept {
+    return mask_ && kernel(SYS_ppoll, nullptr, 0, &at_once, mask_, kernel_sigset_size) == -EINTR;
+}
+
+int signals_to_come(sigset_t const& which) noexcept {
+    return make_own_fd(
+        [&] { return kernel(SYS_signalfd4, -1, &which, kernel_sigset_size, SFD_CLOEXEC | SFD_NONBLOCK); });
+}
+
+long body::sigaction(int number, struct sigaction const* wanted, struct sigaction* before) {
+    notice_handlers();
+    struct sigaction covered, now{};
+    if (wanted && has_number(number)) {
+        if (real.sigaction(number, nullptr, &now) == 0) uncover(number, now); // before the table says otherwise
+        covered = cover(number, *wanted);
+        wanted = &covered;
+    }
+    if (int const result = real.sigaction(number, wanted, before); result != 0) return -errno;
+    if (before && wanted)
+        *before = now;
+    else if (before)
+        uncover(number, *before);
+    return 0;
+}
+
+long body::signal(int number, sighandler_t handler) {
+    return installs(number, [&] { return real.signal(number, handler); });
+}
+
+long body::sysv_signal(int number, sighandler_t handler) {
+    return installs(number, [&] { return real.sysv_signal(number, handler); });
+}
+
+long body::sigset(int number, sighandler_t handler) {
+    return installs(number, [&] { return real.sigset(number, handler); });
+}
+
+// SA_RESTART is among the flags that the table has a copy of.
+long body::siginterrupt(int number, int interrupts) {
+    int const result = real.siginterrupt(number, interrupts);
+    if (result != 0) return -errno;
+    struct sigaction now;
+    if (real.sigaction(number, nullptr, &now) == 0 && is_ours(now)) table[std::size_t(number)].flags = now.sa_flags;
+    return 0;
+}
+
+long body::pause() {
+    notice_handlers();
+    return after(wait_for_handler("pause"));
+}
+
+long body::rt_sigsuspend(sigset_t const* mask) {
+    notice_handlers();
+    other_mask const during{mask};
+    for (;;) {
+        if (during.handler_ran()) return -EINTR;
+        long const why = during.fd() < 0 ? after(wait_for_handler("sigsuspend")) : [&] {
+            ended_by_handlers const any{handlers::any};
+            return after(hub::wait_fd(during.fd(), hub::readable));
+        }();
+        if (why) return why;
+    }
+}
+
+long body::rt_sigtimedwait(sigset_t const* set, siginfo_t* about, timespec const* limit) {
+    notice_handlers();
+    deadline const until = limit ? deadline_after(*limit) : deadline::never();
+    int fd = -1;
+    struct closing_it {
+        int& fd;
+        ~closing_it() { close_own_fd(fd); }
+    } const at_end{fd};
+    for (;;) {
+        long const number = kernel(SYS_rt_sigtimedwait, set, about, &at_once, kernel_sigset_size);
+        if (number != -EAGAIN) return number;
+        if (over(until)) return -EAGAIN;
+        if (fd < 0 && (fd = signals_to_come(*set)) < 0) return fd;
+        ended_by_handlers const any{handlers::any};
+        if (long const error = after(hub::wait_fd(fd, hub::readable, until)); error && error != -EAGAIN) return error;
+    }
+}
+
+// libc's own goes on after a handler (sysdeps/unix/sysv/linux/sigwait.c).
+long body::sigwait(sigset_t const* set, int* number) {
+    for (;;) {
+        long const came = rt_sigtimedwait(set, nullptr, nullptr);
+        if (came == -EINTR) continue;
+        if (came < 0) return came;
+        *number = int(came);
+        return 0;
+    }
+}
+
+} // namespace coir::monkey

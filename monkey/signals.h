@@ -1,0 +1,42 @@
+// Handlers of the program's, seen: while they run as ever, the waits of hooked calls learn that one did, and end with
+// EINTR as the kernel's own would. sigaction and its kin keep what the program installed in a table here, and give the
+// kernel a handler of ours that notes the time and calls it.
+#pragma once
+
+#include <atomic>
+#include <csignal>
+
+namespace coir::monkey {
+
+/// Takes over the handlers that the program installed before there was a hub. Called before the first wait that a
+/// handler is to end; cheap afterwards. Any thread.
+void notice_handlers_now() noexcept;
+extern constinit std::atomic<bool> handlers_noticed;
+inline void notice_handlers() noexcept {
+    if (!handlers_noticed.load(std::memory_order_acquire)) [[unlikely]]
+        notice_handlers_now();
+}
+
+/// The signals that `which` blocks, pending: a descriptor that is readable then, one of coir's own; or -errno.
+int signals_to_come(sigset_t const& which) noexcept;
+
+/// The mask that a call like ppoll puts in place while it waits. It is in place only while the kernel looks: in between
+/// the signals that it lets in are waited for.
+class other_mask {
+public:
+    /// Null: the thread's own.
+    explicit other_mask(sigset_t const* mask) noexcept;
+    ~other_mask();
+    other_mask(other_mask const&) = delete;
+
+    /// Readable when a signal is pending that the mask lets in and the thread's own does not; -1 if that lets in all.
+    int fd() const noexcept { return fd_; }
+    /// Lets in what is pending: a handler ran.
+    bool handler_ran() const noexcept;
+
+private:
+    sigset_t const* mask_;
+    int fd_ = -1;
+};
+
+} // namespace coir::monkey

@@ -1,0 +1,206 @@
+// What the shim knows of descriptors that other numbers and processes share, and of coir's own.
+
+#include "hub/own_fd.h"
+#include "tests/monkey/fixture.h"
+#include "tests/rerun.h"
+
+#include <algorithm>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+
+namespace {
+
+void set_nonblocking(int fd, bool on) { checked(fcntl(fd, F_SETFL, on ? O_NONBLOCK : 0), "F_SETFL"); }
+
+int read_error(int fd) {
+    char byte;
+    return read(fd, &byte, 1) < 0 ? errno : 0;
+}
+
+// A fiber has read from it before, so that what is known of it is known.
+void use(fd_pair const& pair) {
+    char byte;
+    checked(int(write(pair.second, "x", 1)), "write");
+    checked(int(read(pair.first, &byte, 1)), "read");
+}
+
+void waits_until_written(fd_pair const& pair) {
+    auto reader = coir::spawn([&] { return read_error(pair.first); });
+    until_parked(reader);
+    EXPECT_EQ(write(pair.second, "x", 1), 1);
+    EXPECT_EQ(reader.get(), 0);
+}
+
+void see_what_another_number_sets(fd_pair const& pair) {
+    use(pair);
+    for (int const other : {dup(pair.first), fcntl(pair.first, F_DUPFD, 100), dup2(pair.first, 101)}) {
+        ASSERT_GE(other, 0);
+        set_nonblocking(other, true);
+        EXPECT_EQ(read_error(pair.first), EAGAIN);
+        set_nonblocking(pair.first, false);
+        auto reader = coir::spawn([&] { return read_error(other); });
+        until_parked(reader);
+        EXPECT_EQ(write(pair.second, "x", 1), 1);
+        EXPECT_EQ(reader.get(), 0);
+        close(other);
+    }
+    waits_until_written(pair);
+}
+
+std::vector<int> open_descriptors() {
+    std::vector<int> all;
+    for (int fd = 0; fd < 70'000; ++fd)
+        if (fcntl(fd, F_GETFD) >= 0) all.push_back(fd);
+    return all;
+}
+
+} // namespace
+
+TEST(nonblocking, set_through_another_number) {
+    see_what_another_number_sets(fd_pair::pipe());
+    see_what_another_number_sets(fd_pair::sockets());
+    see_what_another_number_sets(fd_pair::sockets(SOCK_DGRAM));
+}
+
+TEST(nonblocking, set_by_a_child) {
+    fd_pair const pipe = fd_pair::pipe(), sockets = fd_pair::sockets();
+    use(pipe);
+    use(sockets);
+    pid_t const child = fork();
+    if (child == 0) {
+        set_nonblocking(pipe.first, true);
+        set_nonblocking(sockets.first, true);
+        _exit(0);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_EQ(read_error(pipe.first), EAGAIN);
+    EXPECT_EQ(read_error(sockets.first), EAGAIN);
+}
+
+TEST(nonblocking, set_by_who_was_sent_the_descriptor) {
+    fd_pair const sockets = fd_pair::sockets(), way = fd_pair::sockets();
+    use(sockets);
+    char byte = 'x';
+    iovec part{&byte, 1};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    cmsghdr* const header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(header), &sockets.first, sizeof(int));
+    ASSERT_EQ(sendmsg(way.first, &message, 0), 1);
+    ASSERT_EQ(recvmsg(way.second, &message, 0), 1);
+    int arrived;
+    memcpy(&arrived, CMSG_DATA(header), sizeof(int));
+    set_nonblocking(arrived, true);
+    EXPECT_EQ(read_error(sockets.first), EAGAIN);
+    int const off = 0;
+    ioctl(arrived, FIONBIO, &off);
+    waits_until_written(sockets);
+    close(arrived);
+}
+
+TEST(timeouts, set_through_another_number) {
+    fd_pair const sockets = fd_pair::sockets();
+    use(sockets);
+    int const other = dup(sockets.first);
+    timeval const limit{0, 1000};
+    setsockopt(other, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    EXPECT_EQ(read_error(sockets.first), EAGAIN);
+    close(other);
+}
+
+TEST_ALONE(own_descriptors, lie_above_the_limit_and_take_none_of_the_programs) {
+    rlimit limit{};
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = 64;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    auto const before = open_descriptors();
+    int lowest = dup(0);
+    close(lowest);
+    coir::sleep(std::chrono::microseconds(1));
+    int own = 0;
+    for (int fd : open_descriptors()) {
+        if (std::find(before.begin(), before.end(), fd) != before.end()) continue;
+        EXPECT_GE(fd, 64);
+        EXPECT_TRUE(coir::is_own_fd(fd));
+        ++own;
+    }
+    EXPECT_EQ(own, 3);
+    EXPECT_EQ(dup(0), lowest);
+    int count = 0;
+    while (dup(0) >= 0) ++count;
+    auto const below = std::count_if(before.begin(), before.end(), [](int fd) { return fd < 64; });
+    EXPECT_EQ(count, 64 - below - 1);
+    getrlimit(RLIMIT_NOFILE, &limit);
+    EXPECT_EQ(limit.rlim_cur, 64u);
+}
+
+TEST_ALONE(own_descriptors, can_be_made_when_the_program_may_open_no_more) {
+    rlimit limit{};
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = 3;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    EXPECT_EQ(dup(0), -1);
+    auto other = coir::spawn([] { coir::sleep(std::chrono::microseconds(1)); });
+    other.join();
+    EXPECT_EQ(dup(0), -1);
+}
+
+TEST_ALONE(own_descriptors, survive_a_program_that_closes_all_it_finds) {
+    fd_pair pair = fd_pair::sockets();
+    use(pair);
+    coir::yield(); // there is a hub
+    std::vector<int> own;
+    for (int fd : open_descriptors())
+        if (coir::is_own_fd(fd)) own.push_back(fd);
+    ASSERT_EQ(own.size(), 3u);
+    auto const still_works = [&] {
+        waits_until_written(pair);
+        usleep(1);
+        for (int fd : own) EXPECT_TRUE(coir::is_own_fd(fd));
+    };
+    for (int fd = std::max(pair.first, pair.second) + 1; fd < 70'000; ++fd)
+        EXPECT_TRUE(close(fd) == 0 || errno == EBADF);
+    still_works();
+    EXPECT_EQ(close_range(unsigned(pair.second) + 1, ~0u, 0), 0);
+    still_works();
+    closefrom(pair.second + 1);
+    still_works();
+    EXPECT_EQ(close_range(unsigned(own[0]), unsigned(own[0]), 0), 0);
+    still_works();
+    EXPECT_EQ(dup2(0, own[1]), -1);
+    EXPECT_EQ(errno, EBADF);
+    still_works();
+    EXPECT_EQ(close_range(2, 1, 0), -1);
+    EXPECT_EQ(errno, EINVAL);
+}
+
+TEST_ALONE(own_descriptors, of_a_child_are_its_own) {
+    coir::yield(); // there is a hub
+    rlimit limit{};
+    getrlimit(RLIMIT_NOFILE, &limit);
+    pid_t const child = fork();
+    if (child == 0) {
+        rlimit mine{};
+        getrlimit(RLIMIT_NOFILE, &mine);
+        usleep(1);
+        closefrom(3);
+        usleep(1);
+        int own = 0;
+        for (int fd : open_descriptors()) own += coir::is_own_fd(fd);
+        _exit(own == 3 && mine.rlim_cur == limit.rlim_cur ? 5 : 1);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_EQ(WEXITSTATUS(status), 5) << status;
+}

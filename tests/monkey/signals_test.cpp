@@ -1,0 +1,303 @@
+// Waits of hooked calls that signals end, and calls that wait for signals.
+
+#include "tests/monkey/fixture.h"
+#include "tests/rerun.h"
+
+#include <csignal>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include <sys/time.h>
+
+using namespace std::chrono_literals;
+
+namespace {
+
+int calls = 0;
+void count(int) { ++calls; }
+
+struct handler {
+    int number;
+    struct sigaction before;
+    explicit handler(int which, int flags = 0, void (*what)(int) = count) : number(which) {
+        struct sigaction action {};
+        action.sa_handler = what;
+        action.sa_flags = flags;
+        checked(sigaction(number, &action, &before), "sigaction");
+        calls = 0;
+    }
+    ~handler() { sigaction(number, &before, nullptr); }
+};
+
+struct blocked {
+    sigset_t before;
+    explicit blocked(int number) {
+        sigset_t set = only(number);
+        pthread_sigmask(SIG_BLOCK, &set, &before);
+    }
+    ~blocked() { pthread_sigmask(SIG_SETMASK, &before, nullptr); }
+    static sigset_t only(int number) {
+        sigset_t set;
+        sigemptyset(&set);
+        sigaddset(&set, number);
+        return set;
+    }
+};
+
+// What `call` returns, and errno, when the handler of `number` runs while it waits.
+struct outcome {
+    long result;
+    int error;
+    bool operator==(outcome const&) const = default;
+    friend void PrintTo(outcome const& one, std::ostream* to) { *to << one.result << " with errno " << one.error; }
+};
+template <class Call>
+outcome with_signal(int number, Call call) {
+    auto caller = coir::spawn([&] {
+        errno = 0;
+        long const result = call();
+        return outcome{result, errno};
+    });
+    until_parked(caller);
+    EXPECT_EQ(raise(number), 0);
+    return caller.get();
+}
+
+outcome const interrupted{-1, EINTR};
+
+} // namespace
+
+TEST(handlers, without_restart_end_every_wait) {
+    handler const usr1{SIGUSR1};
+    fd_pair pipe = fd_pair::pipe();
+    fd_pair sockets = fd_pair::sockets();
+    listener server;
+    char byte;
+    pollfd one{pipe.first, POLLIN, 0};
+    EXPECT_EQ(with_signal(SIGUSR1, [&] { return read(pipe.first, &byte, 1); }), interrupted);
+    EXPECT_EQ(with_signal(SIGUSR1, [&] { return recv(sockets.first, &byte, 1, 0); }), interrupted);
+    EXPECT_EQ(with_signal(SIGUSR1, [&] { return accept(server.fd, nullptr, nullptr); }), interrupted);
+    EXPECT_EQ(with_signal(SIGUSR1, [&] { return poll(&one, 1, -1); }), interrupted);
+    EXPECT_EQ(with_signal(SIGUSR1, [] { return usleep(50'000'000); }), interrupted);
+    EXPECT_EQ(calls, 5);
+}
+
+TEST(handlers, with_restart_end_only_what_is_never_restarted) {
+    handler const usr1{SIGUSR1, SA_RESTART};
+    fd_pair pipe = fd_pair::pipe();
+    fd_pair sockets = fd_pair::sockets();
+    char bytes[2];
+    pollfd one{pipe.first, POLLIN, 0};
+    EXPECT_EQ(with_signal(SIGUSR1, [&] { return poll(&one, 1, -1); }), interrupted);
+    EXPECT_EQ(with_signal(SIGUSR1,
+                          [&] {
+                              fd_set set;
+                              FD_ZERO(&set);
+                              FD_SET(pipe.first, &set);
+                              return select(pipe.first + 1, &set, nullptr, nullptr, nullptr);
+                          }),
+              interrupted);
+    int const epoll = checked(epoll_create1(0), "epoll_create1");
+    epoll_event event{};
+    EXPECT_EQ(with_signal(SIGUSR1, [&] { return epoll_wait(epoll, &event, 1, -1); }), interrupted);
+    close(epoll);
+    timespec const long_time{50, 0};
+    EXPECT_EQ(with_signal(SIGUSR1, [&] { return nanosleep(&long_time, nullptr); }), interrupted);
+    timeval const limit{50, 0};
+    setsockopt(sockets.second, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    EXPECT_EQ(with_signal(SIGUSR1, [&] { return recv(sockets.second, bytes, 1, 0); }), interrupted);
+    EXPECT_EQ(calls, 5);
+
+    auto reader = coir::spawn([&] { return read(pipe.first, bytes, 1); });
+    until_parked(reader);
+    raise(SIGUSR1);
+    EXPECT_EQ(calls, 6);
+    until_parked(reader);
+    EXPECT_EQ(write(pipe.second, "x", 1), 1);
+    EXPECT_EQ(reader.get(), 1);
+}
+
+TEST(handlers, that_ran_before_the_call_do_not_end_it) {
+    handler const usr1{SIGUSR1};
+    fd_pair pipe = fd_pair::pipe();
+    auto reader = coir::spawn([&] {
+        char byte;
+        raise(SIGUSR1);
+        return read(pipe.first, &byte, 1);
+    });
+    until_parked(reader);
+    EXPECT_EQ(calls, 1);
+    EXPECT_EQ(write(pipe.second, "x", 1), 1);
+    EXPECT_EQ(reader.get(), 1);
+}
+
+TEST(handlers, end_the_waits_of_all_fibers_but_not_coirs_own) {
+    handler const usr1{SIGUSR1};
+    std::vector<coir::fiber<int>> sleepers;
+    for (int i = 0; i < 100; ++i) sleepers.push_back(coir::spawn([] { return usleep(50'000'000) ? errno : 0; }));
+    coir::event never;
+    auto own = coir::spawn([&] { never.wait(); });
+    until_parked(own);
+    raise(SIGUSR1);
+    for (auto& each : sleepers) EXPECT_EQ(each.get(), EINTR);
+    EXPECT_FALSE(own.ready());
+    never.set();
+    own.join();
+}
+
+TEST(handlers, of_a_timer_end_a_wait_that_nothing_else_would) {
+    handler const alarm{SIGALRM};
+    fd_pair sockets = fd_pair::sockets();
+    itimerval const soon{{0, 0}, {0, 1000}};
+    char byte;
+    setitimer(ITIMER_REAL, &soon, nullptr);
+    EXPECT_EQ(recv(sockets.first, &byte, 1, 0), -1);
+    EXPECT_EQ(errno, EINTR);
+    EXPECT_EQ(calls, 1);
+}
+
+TEST(handlers, part_of_a_write_counts) {
+    handler const usr1{SIGUSR1};
+    fd_pair pipe = fd_pair::pipe();
+    std::size_t const room = std::size_t(fcntl(pipe.second, F_GETPIPE_SZ));
+    std::vector<char> const much(room + 1);
+    EXPECT_EQ(with_signal(SIGUSR1, [&] { return write(pipe.second, much.data(), much.size()); }),
+              (outcome{long(room), 0}));
+}
+
+TEST(handlers, sleep_tells_what_is_left) {
+    handler const usr1{SIGUSR1};
+    EXPECT_EQ(with_signal(SIGUSR1, [] { return sleep(100); }).result, 99);
+    timespec const wanted{100, 0};
+    timespec left{};
+    EXPECT_EQ(with_signal(SIGUSR1, [&] { return nanosleep(&wanted, &left); }), interrupted);
+    EXPECT_EQ(left.tv_sec, 99);
+    left = {};
+    EXPECT_EQ(with_signal(SIGUSR1, [&] { return clock_nanosleep(CLOCK_MONOTONIC, 0, &wanted, &left); }).result, EINTR);
+    EXPECT_EQ(left.tv_sec, 99);
+}
+
+TEST(sigaction, shows_what_the_program_installed) {
+    coir::yield(); // there is a hub
+    struct sigaction now {
+    }, action{};
+    {
+        handler const usr1{SIGUSR1, SA_RESTART | SA_NODEFER};
+        EXPECT_EQ(sigaction(SIGUSR1, nullptr, &now), 0);
+        EXPECT_EQ(now.sa_handler, count);
+        EXPECT_EQ(now.sa_flags & (SA_RESTART | SA_NODEFER | SA_SIGINFO), SA_RESTART | SA_NODEFER);
+        static int value = 0;
+        action.sa_sigaction = [](int, siginfo_t* about, void*) { value = about->si_value.sival_int; };
+        action.sa_flags = SA_SIGINFO;
+        EXPECT_EQ(sigaction(SIGUSR1, &action, &now), 0);
+        EXPECT_EQ(now.sa_handler, count);
+        EXPECT_EQ(sigqueue(getpid(), SIGUSR1, sigval{42}), 0);
+        EXPECT_EQ(value, 42);
+        EXPECT_EQ(sigaction(SIGUSR1, nullptr, &now), 0);
+        EXPECT_EQ(now.sa_sigaction, action.sa_sigaction);
+        EXPECT_EQ(reinterpret_cast<void*>(signal(SIGUSR1, SIG_IGN)), reinterpret_cast<void*>(action.sa_sigaction));
+        EXPECT_EQ(signal(SIGUSR1, count), SIG_IGN);
+        EXPECT_EQ(signal(SIGUSR1, count), count);
+        EXPECT_EQ(raise(SIGUSR1), 0);
+        EXPECT_EQ(calls, 1);
+    }
+    EXPECT_EQ(sigaction(SIGUSR1, nullptr, &now), 0);
+    EXPECT_EQ(now.sa_handler, SIG_DFL);
+    EXPECT_EQ(sigaction(SIGKILL, &action, nullptr), -1);
+    EXPECT_EQ(errno, EINVAL);
+    EXPECT_EQ(sigaction(1000, &action, nullptr), -1);
+    EXPECT_EQ(errno, EINVAL);
+    EXPECT_EQ(signal(1000, count), SIG_ERR);
+}
+
+TEST(sigaction, handler_that_resets_itself) {
+    handler const usr1{SIGUSR1, int(SA_RESETHAND)};
+    EXPECT_EQ(with_signal(SIGUSR1, [] { return usleep(50'000'000); }), interrupted);
+    struct sigaction now {};
+    EXPECT_EQ(sigaction(SIGUSR1, nullptr, &now), 0);
+    EXPECT_EQ(now.sa_handler, SIG_DFL);
+}
+
+TEST(sigaction, siginterrupt_makes_calls_interruptible) {
+    handler const before{SIGUSR1};
+    signal(SIGUSR1, count); // restarts, as BSD has it
+    fd_pair pipe = fd_pair::pipe();
+    char byte;
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+    EXPECT_EQ(siginterrupt(SIGUSR1, 1), 0);
+    EXPECT_EQ(with_signal(SIGUSR1, [&] { return read(pipe.first, &byte, 1); }), interrupted);
+    EXPECT_EQ(siginterrupt(SIGUSR1, 0), 0);
+#pragma GCC diagnostic pop
+}
+
+TEST_ALONE(handlers, that_are_older_than_the_hub) {
+    handler const usr1{SIGUSR1};
+    EXPECT_EQ(with_signal(SIGUSR1, [] { return usleep(50'000'000); }), interrupted);
+    struct sigaction now {};
+    EXPECT_EQ(sigaction(SIGUSR1, nullptr, &now), 0);
+    EXPECT_EQ(now.sa_handler, count);
+}
+
+TEST(waits_for_signals, pause_until_a_handler_ran) {
+    handler const usr1{SIGUSR1, SA_RESTART};
+    EXPECT_EQ(with_signal(SIGUSR1, [] { return pause(); }), interrupted);
+    EXPECT_EQ(calls, 1);
+}
+
+TEST(waits_for_signals, sigsuspend_lets_in_what_is_blocked) {
+    handler const usr1{SIGUSR1}, usr2{SIGUSR2};
+    blocked const one{SIGUSR1};
+    sigset_t none;
+    sigemptyset(&none);
+    EXPECT_EQ(with_signal(SIGUSR1, [&] { return sigsuspend(&none); }), interrupted);
+    EXPECT_EQ(calls, 1);
+    EXPECT_EQ(with_signal(SIGUSR2, [&] { return sigsuspend(&none); }), interrupted);
+    EXPECT_EQ(calls, 2);
+    raise(SIGUSR1); // pending already
+    EXPECT_EQ(calls, 2);
+    EXPECT_EQ(sigsuspend(&none), -1);
+    EXPECT_EQ(errno, EINTR);
+    EXPECT_EQ(calls, 3);
+}
+
+TEST(waits_for_signals, masks_of_ppoll_pselect_and_epoll_pwait_let_in_what_is_blocked) {
+    handler const usr1{SIGUSR1};
+    blocked const one{SIGUSR1};
+    sigset_t none;
+    sigemptyset(&none);
+    fd_pair pipe = fd_pair::pipe();
+    pollfd waited{pipe.first, POLLIN, 0}, urgent{pipe.first, POLLPRI, 0};
+    EXPECT_EQ(with_signal(SIGUSR1, [&] { return ppoll(&waited, 1, nullptr, &none); }), interrupted);
+    EXPECT_EQ(with_signal(SIGUSR1, [&] { return ppoll(&urgent, 1, nullptr, &none); }), interrupted);
+    EXPECT_EQ(with_signal(SIGUSR1, [&] { return pselect(0, nullptr, nullptr, nullptr, nullptr, &none); }), interrupted);
+    int const epoll = checked(epoll_create1(0), "epoll_create1");
+    epoll_event event{};
+    EXPECT_EQ(with_signal(SIGUSR1, [&] { return epoll_pwait(epoll, &event, 1, -1, &none); }), interrupted);
+    close(epoll);
+    EXPECT_EQ(calls, 4);
+    EXPECT_EQ(poll(&waited, 1, 0), 0);
+    raise(SIGUSR1);
+    EXPECT_EQ(poll(&waited, 1, 1), 0); // the thread's own mask holds
+    EXPECT_EQ(calls, 4);
+    timespec const soon{0, 1000};
+    EXPECT_EQ(ppoll(&waited, 1, &soon, &none), -1);
+    EXPECT_EQ(calls, 5);
+}
+
+TEST(waits_for_signals, sigwait_and_its_kin) {
+    blocked const one{SIGUSR1};
+    sigset_t const set = blocked::only(SIGUSR1);
+    int number = 0;
+    EXPECT_EQ(with_signal(SIGUSR1, [&] { return sigwait(&set, &number); }), (outcome{0, 0}));
+    EXPECT_EQ(number, SIGUSR1);
+    siginfo_t about{};
+    EXPECT_EQ(with_signal(SIGUSR1, [&] { return sigwaitinfo(&set, &about); }), (outcome{SIGUSR1, 0}));
+    EXPECT_EQ(about.si_pid, getpid());
+    timespec const soon{0, 1'000'000};
+    EXPECT_EQ(sigtimedwait(&set, &about, &soon), -1);
+    EXPECT_EQ(errno, EAGAIN);
+    handler const usr2{SIGUSR2, SA_RESTART};
+    EXPECT_EQ(with_signal(SIGUSR2, [&] { return sigwaitinfo(&set, &about); }), interrupted);
+}
