@@ -12,6 +12,7 @@ namespace coir {
 enum class handlers : std::uint8_t {
     any,             ///< calls that are never restarted
     without_restart, ///< calls that SA_RESTART restarts
+    none,            ///< calls that no signal interrupts: those that wait for a disk
 };
 
 /// Made by a fiber that is about to wait: if a handler runs on this thread while it lives, that wait ends with

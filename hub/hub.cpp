@@ -5,6 +5,7 @@
 
 #include "fiber/backtrace.h"
 #include "hub/fiber.h"
+#include "hub/ring.h"
 #include "hub/scheduler.h"
 
 #include <algorithm>
@@ -75,6 +76,8 @@ hub::hub(stack where)
     std::call_once(once, [] { pthread_atfork(nullptr, nullptr, after_fork_in_child); });
 }
 
+hub::~hub() = default;
+
 // Runs when the thread ends. Handles may go on referring to the control block.
 void hub::close(thread_ending& which) noexcept {
     hub& self = static_cast<hub&>(which);
@@ -87,6 +90,7 @@ void hub::close(thread_ending& which) noexcept {
         self.loop_->run(true, timer_heap::none);
         self.run_posted();
     }
+    self.ring_.reset();
     self.watchers_.thread_ends();
     self.registration_.reset();                                              // nobody posts from here on …
     while (self.posting_.load(std::memory_order_acquire) > 0) sched_yield(); // … but some are about to leave post()
@@ -324,6 +328,8 @@ void hub::after_fork() {
     expected_posts_ = 0;
     loop_.reset(); // its descriptors first: there may be no others left
     loop_ = std::make_unique<loop>(registration_->bit());
+    ring_.reset();
+    has_no_ring_ = false;
     watchers_.forked();
     if (&thread_ != this_thread.current) ++thread_.epoch;
     for (context* each = first_alive_; each;) {

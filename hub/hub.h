@@ -27,6 +27,8 @@
 
 namespace coir {
 
+class ring;
+
 /// Nothing is left that could wake anyone: every fiber waits for another, and no thread of the process is left that
 /// could help. Thrown in the own fiber of the thread that found it; what() lists each parked fiber with what it waits
 /// for, on all threads. gevent: LoopExit.
@@ -194,7 +196,9 @@ public:
     /// @endcond
 
 private:
+    friend class ring;
     explicit hub(stack where);
+    ~hub() override;
     static void close(thread_ending& which) noexcept;
 
     context& body() noexcept override; // the loop
@@ -213,6 +217,8 @@ private:
 
     std::optional<hub_registration> registration_; // until the thread ends
     std::unique_ptr<loop> loop_;
+    std::unique_ptr<ring> ring_; // made when it is first asked for …
+    bool has_no_ring_ = false;   // … unless there can be none
     timer_heap timers_;
     coir::timer trim_;            // once a second while stacks lie idle
     int switches_ = 64;           // that fibers are given between two turns of the loop
@@ -233,7 +239,7 @@ private:
     std::atomic<int> posting_{0};           // calls of post() under way
     std::size_t expected_posts_ = 0;
     wait_queue until_handlers_;
-    std::atomic<unsigned> handlers_run_[2]{}; // by which; written by the handlers
+    std::atomic<unsigned> handlers_run_[3]{}; // by which; written by the handlers
     unsigned handlers_known_ = 0;             // of those, when they last ended waits
     watcher_list watchers_;
     std::size_t alive_ = 0;

@@ -7,9 +7,13 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
+#include <dirent.h>
+#include <fcntl.h>
 #include <mutex>
 #include <new>
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace coir {
 namespace {
@@ -35,13 +39,32 @@ struct registry {
     }
 };
 
+// The kernel's own, which do the work of an io_uring: they are named so (io_uring/io-wq.c, io_uring/sqpoll.c), end when
+// they have had nothing to do for some seconds, and wake nobody but by what the ring expects anyway.
+std::size_t kernel_threads() noexcept {
+    std::size_t count = 0;
+    DIR* const tasks = opendir("/proc/self/task");
+    if (!tasks) return 0;
+    while (dirent const* each = readdir(tasks)) {
+        char name[8] = {};
+        std::string const path = std::string("/proc/self/task/") + each->d_name + "/comm";
+        int const fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+        if (fd < 0) continue; // . and ..; or it has just ended
+        count += read(fd, name, sizeof name - 1) > 0 && std::strncmp(name, "iou-", 4) == 0;
+        close(fd);
+    }
+    closedir(tasks);
+    return count;
+}
+
 // Threads that run, other than those of `hubs` hubs and our own idle workers. Where /proc cannot be read there may be
 // one.
 bool others_run(std::size_t hubs) noexcept {
     struct stat tasks;
     if (stat("/proc/self/task", &tasks) != 0) return true;
     std::size_t const threads = tasks.st_nlink - 2; // proc(5): a directory for each, beside . and ..
-    return threads > hubs + idle_workers() + sanitizer_threads;
+    std::size_t const expected = hubs + idle_workers() + sanitizer_threads;
+    return threads > expected && threads > expected + kernel_threads();
 }
 
 } // namespace

@@ -83,9 +83,13 @@ descriptor& describe(int fd) noexcept {
     return *entry;
 }
 
+bool alone(descriptor const& about) noexcept {
+    return about.alone_since.load(std::memory_order_relaxed) == times_shared.load(std::memory_order_relaxed);
+}
+
 patience patience_of(int fd, descriptor const& about, direction way) noexcept {
     bool const reads = way == direction::read;
-    if (about.alone_since.load(std::memory_order_relaxed) == times_shared.load(std::memory_order_relaxed))
+    if (alone(about))
         return {about.nonblocking.load(std::memory_order_relaxed), reads ? about.receive_limit : about.send_limit};
     return {is_nonblocking(fd), about.is_socket() ? limit_of(fd, reads ? SO_RCVTIMEO : SO_SNDTIMEO) : 0};
 }

@@ -44,6 +44,9 @@ struct descriptor {
     }
 };
 
+/// No other number and no other process has the file.
+bool alone(descriptor const& about) noexcept;
+
 /// The entry of `fd`, filled in. Costs system calls only the first time. `fd` may be any number: one that is not open
 /// is of kind none.
 descriptor& describe(int fd) noexcept;

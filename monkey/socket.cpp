@@ -1,11 +1,14 @@
 // The calls that only sockets have.
 
 #include "hub/offload.h"
+#include "hub/ring.h"
 #include "monkey/bodies.h"
 #include "monkey/kernel.h"
 #include "monkey/parts.h"
 #include "monkey/retry.h"
+#include "monkey/times.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <sys/uio.h>
@@ -107,20 +110,32 @@ long body::socketpair(int domain, int type, int protocol, int* both) {
     return result;
 }
 
-// accept() takes no MSG_DONTWAIT and the listener's O_NONBLOCK is not ours to set, so poll() is asked first. Where
-// several processes accept from one listener, another may take the connection between the two calls: then this one
-// blocks its thread until the next connection comes.
+// A deadline, for what is waited for by the ring.
+deadline deadline_of(patience const& how) noexcept { return deadline_in(how.limit); }
+
+handlers ended_by(patience const& how) noexcept { return how.limit ? handlers::any : handlers::without_restart; }
+
+// accept() takes no MSG_DONTWAIT and the listener's O_NONBLOCK is not ours to set. Where nobody else can take the
+// connection between a poll and the call, poll is asked; otherwise the ring makes the call. Without a ring it blocks
+// the thread then, until the next connection comes.
 long body::accept4(int fd, sockaddr* peer, socklen_t* length, int flags) {
     descriptor& about = describe(fd);
-    if (!about.is_socket() || patience_of(fd, about, direction::read).nonblocking)
-        return took(kernel(SYS_accept4, fd, peer, length, flags));
-    long const accepted = waiting{fd, about, direction::read}.retry([&]() -> long {
+    if (!about.is_socket()) return kernel(SYS_accept4, fd, peer, length, flags);
+    patience const how = patience_of(fd, about, direction::read);
+    if (how.nonblocking) return took(kernel(SYS_accept4, fd, peer, length, flags));
+    if (ring* const kernels = alone(about) ? nullptr : ring::here()) {
+        notice_handlers();
+        long const accepted =
+            kernels->perform({"accept on fd", fd, ended_by(how), deadline_of(how)},
+                             [&](io_uring_sqe* entry) { io_uring_prep_accept(entry, fd, peer, length, flags); });
+        return accepted == -ETIME ? -EAGAIN : took(accepted);
+    }
+    return took(waiting{fd, about, direction::read}.retry([&]() -> long {
         pollfd listener{fd, POLLIN, 0};
         timespec const at_once{};
         if (kernel(SYS_ppoll, &listener, 1, &at_once, nullptr, 0) == 0) return -EAGAIN;
         return kernel(SYS_accept4, fd, peer, length, flags);
-    });
-    return took(accepted);
+    }));
 }
 
 // As the kernel copies what a program points to: false where that is no memory of its.
@@ -132,16 +147,26 @@ bool copied(void* to, void const* from, std::size_t size) noexcept {
     return true;
 }
 
-// A blocking connect cannot be tried either: a worker thread makes it, and goes on if its fiber is killed. The kernel
-// keeps to SO_SNDTIMEO there. That of a datagram socket only notes the address.
+// A blocking connect cannot be tried either: the ring makes it, or a worker thread, which goes on if its fiber is
+// killed. What SO_SNDTIMEO or a handler ends goes on in the background, as it does in the kernel (socket(7),
+// connect(2)). That of a datagram socket only notes the address.
 long body::connect(int fd, sockaddr const* to, socklen_t length) {
     descriptor& about = describe(fd);
     int type = 0;
     socklen_t size = sizeof type;
-    bool const may_wait = about.is_socket() && !patience_of(fd, about, direction::write).nonblocking &&
-                          kernel(SYS_getsockopt, fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type != SOCK_DGRAM;
+    bool const may_wait =
+        about.is_socket() && kernel(SYS_getsockopt, fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type != SOCK_DGRAM;
     if (!may_wait) return kernel(SYS_connect, fd, to, length);
+    patience const how = patience_of(fd, about, direction::write);
+    if (how.nonblocking) return kernel(SYS_connect, fd, to, length);
     about.drained.store(false, std::memory_order_relaxed);
+    if (ring* const kernels = ring::here()) {
+        notice_handlers();
+        long const result =
+            kernels->perform({"connect of fd", fd, ended_by(how), deadline_of(how)},
+                             [&](io_uring_sqe* entry) { io_uring_prep_connect(entry, fd, to, length); });
+        return result == -ETIME ? -EINPROGRESS : result;
+    }
     if (length > sizeof(sockaddr_storage)) return -EINVAL;
     sockaddr_storage copy;
     if (!copied(&copy, to, length)) return -EFAULT;
@@ -189,6 +214,44 @@ long body::sendmsg(int fd, msghdr const* message, int flags) {
                         if (!first) part.msg_control = nullptr, part.msg_controllen = 0; // went with the first bytes
                         return kernel(SYS_sendmsg, fd, &part, flags | MSG_DONTWAIT);
                     });
+}
+
+// The kernel's own goes on message by message, too (net/socket.c, __sys_recvmmsg): the first is waited for, the rest
+// only without MSG_WAITFORONE, and the time is looked at after each. An error after the first message is what the next
+// call returns; that one is lost here, where it is not the socket's.
+long body::recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, timespec* limit) {
+    descriptor& about = describe(fd);
+    if (goes_to_kernel(about, flags)) return kernel(SYS_recvmmsg, fd, messages, count, flags, limit);
+    if (limit && !valid(*limit)) return -EINVAL;
+    deadline const until = limit ? deadline_after(*limit) : deadline::never();
+    unsigned done = 0;
+    long result = 0;
+    while (done < count) {
+        bool const waits = done == 0 || !(flags & MSG_WAITFORONE);
+        int const how = (flags & ~MSG_WAITFORONE) | (waits ? 0 : MSG_DONTWAIT);
+        result = body::recvmsg(fd, &messages[done].msg_hdr, how);
+        if (result < 0) break;
+        messages[done++].msg_len = unsigned(result);
+        if (limit && over(until)) break;
+    }
+    if (limit) {
+        std::int64_t const left = std::max<std::int64_t>(0, until.ns() - steady_now());
+        *limit = {left / 1'000'000'000, left % 1'000'000'000};
+    }
+    return done ? done : result;
+}
+
+long body::sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags) {
+    descriptor& about = describe(fd);
+    if (goes_to_kernel(about, flags)) return kernel(SYS_sendmmsg, fd, messages, count, flags);
+    constexpr unsigned most = 1024; // UIO_MAXIOV, net/socket.c
+    unsigned done = 0;
+    while (done < std::min(count, most)) {
+        long const result = body::sendmsg(fd, &messages[done].msg_hdr, flags);
+        if (result < 0) return done ? done : result;
+        messages[done++].msg_len = unsigned(result);
+    }
+    return done;
 }
 
 } // namespace coir::monkey

@@ -5,6 +5,7 @@
 // kernels) are asked with poll() first.
 
 #include "hub/offload.h"
+#include "hub/ring.h"
 #include "monkey/bodies.h"
 #include "monkey/kernel.h"
 #include "monkey/parts.h"
@@ -32,6 +33,15 @@ long read_now(int fd, iovec const* parts, std::size_t count, off_t offset) noexc
     return kernel(SYS_preadv2, fd, parts, count, offset, 0, 0);
 }
 
+// What is not in the cache: by the kernel, or by a worker thread where there is no ring.
+long read_from_disk(int fd, iovec const* parts, std::size_t count, off_t offset) {
+    if (ring* const kernels = ring::here())
+        return kernels->perform({"read of file", fd}, [&](io_uring_sqe* entry) {
+            io_uring_prep_readv(entry, fd, parts, unsigned(count), std::uint64_t(offset));
+        });
+    return offload([&] { return kernel(SYS_preadv2, fd, parts, count, offset, 0, 0); }, "read of a file");
+}
+
 // A regular file gives all that was asked for, or all there is: what is cached at once, the rest on a worker thread.
 long read_disk(int fd, iovec const* parts, std::size_t count, off_t offset) {
     remaining_parts rest{parts, count};
@@ -41,8 +51,7 @@ long read_disk(int fd, iovec const* parts, std::size_t count, off_t offset) {
         off_t const position = offset == at_position ? at_position : offset + total;
         long result = kernel(SYS_preadv2, fd, rest.first(), rest.count(), position, 0, RWF_NOWAIT);
         if (result == -EAGAIN || result == -EOPNOTSUPP)
-            result = offload([&] { return kernel(SYS_preadv2, fd, rest.first(), rest.count(), position, 0, 0); },
-                             "read of a file");
+            result = read_from_disk(fd, rest.first(), rest.count(), position);
         if (result <= 0) return total ? total : result;
         total += result;
         if (std::size_t(result) == wanted) return total;
