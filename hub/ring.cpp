@@ -28,6 +28,12 @@ bool wanted() noexcept {
     return !text || std::strcmp(text, "0") != 0;
 }
 
+// Some calls tell a cancellation as the kernel tells itself to restart one (include/linux/errno.h).
+bool was_cut_off(long result) noexcept {
+    constexpr long first_restart = 512, last_restart = 516;
+    return result == -ECANCELED || result == -EINTR || (-last_restart <= result && result <= -first_restart);
+}
+
 int open_ring(io_uring& made) noexcept {
     own_fd_scope own;
     int error = 0;
@@ -113,7 +119,7 @@ long ring::perform(io_uring_sqe const& entry, how_to_wait const& how) {
         mine.epoch = self.epoch;
         park_through(self, how.what, how.on);
     }
-    if (mine.result != -ECANCELED && mine.result != -EINTR) return mine.result;
+    if (!was_cut_off(mine.result)) return mine.result;
     switch (why) {
     case wake_reason::timed_out: return -ETIME;
     case wake_reason::interrupted: return -EINTR;

@@ -2,6 +2,7 @@
 
 #include "hub/scheduler.h"
 #include "monkey/bodies.h"
+#include "monkey/paths.h"
 #include "monkey/real.h"
 
 #include <cstdlib>
@@ -31,6 +32,12 @@ inline size_t fortified(size_t wanted, size_t room) noexcept {
     return wanted;
 }
 
+// The check that libc makes of an open() without a mode (io/open_2.c).
+inline int without_mode(int flags) noexcept {
+    if (__OPEN_NEEDS_MODE(flags)) __chk_fail();
+    return flags;
+}
+
 // Nothing may leave a hook but its result: glibc declares some of them noexcept, and their callers may be C.
 template <class Body>
 long no_throw(Body body) noexcept {
@@ -55,6 +62,15 @@ Result sets_errno(Body body) noexcept {
 template <class Result, class Body>
 Result gives_error(Body body) noexcept {
     return Result(-no_throw(body));
+}
+
+template <class Result, class Body>
+Result or_null(Body body) noexcept {
+    long const result = no_throw(body);
+    if (result >= 0 || result < -4095) [[likely]] // an address, or -errno
+        return reinterpret_cast<Result>(result);
+    errno = int(-result);
+    return nullptr;
 }
 
 template <class Result, class Body>
@@ -85,6 +101,18 @@ Result as_is(Body body) noexcept {
     DEFINE(process_has_hub, convention, result, symbol, parameters, arguments, call) CHECK(symbol)
 #define TRACK_INNER(convention, result, symbol, parameters, arguments, call)                                           \
     DEFINE(process_has_hub, convention, result, symbol, parameters, arguments, call)
+#define WORK_IF(needed, result, symbol, parameters, arguments)                                                         \
+    extern "C" __attribute__((visibility("default"))) result hooked_##symbol parameters asm(#symbol);                  \
+    result hooked_##symbol parameters {                                                                                \
+        if (!from_fiber() || !(needed)) [[likely]]                                                                     \
+            return real.symbol arguments;                                                                              \
+        return by_worker([&] { return real.symbol arguments; }, #symbol);                                              \
+    }
+#define WORK(result, symbol, parameters, arguments) WORK_IF(true, result, symbol, parameters, arguments) CHECK(symbol)
+#define PATH(result, symbol, parameters, arguments, at, path, follow)                                                  \
+    WORK_IF(!is_cached(at, path, follow), result, symbol, parameters, arguments) CHECK(symbol)
+#define PATH_INNER(result, symbol, parameters, arguments, at, path, follow)                                            \
+    WORK_IF(!is_cached(at, path, follow), result, symbol, parameters, arguments)
 #include "monkey/hooks.def"
 
 } // namespace coir::monkey

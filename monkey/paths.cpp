@@ -25,17 +25,23 @@ long look_up(int at, char const* path, bool follow) noexcept {
     return kernel(SYS_openat2, at, path, &how, sizeof how);
 }
 
-// Opening it waits for nothing but, perhaps, the disk.
-bool is_fifo(int at, char const* path) noexcept {
-    struct stat about;
-    return kernel(SYS_newfstatat, at, path, &about, 0) == 0 && S_ISFIFO(about.st_mode);
-}
+// What opening a file waits for, beside the processor.
+enum class opening { nothing, a_disk, the_other_end };
 
-long open_without_ring(int at, char const* path, int flags, mode_t mode) {
-    auto const call = [&] { return kernel(SYS_openat, at, path, flags, mode); };
-    if (!is_cached(at, path)) return by_worker(call, "open");
-    if (!(flags & (O_NONBLOCK | O_PATH)) && is_fifo(at, path)) return lasting(call, "open of a FIFO");
-    return call();
+opening what_open_waits_for(int at, char const* path, int flags) noexcept {
+    bool const never_a_fifo = flags & (O_PATH | O_DIRECTORY | O_NONBLOCK) || (flags & O_CREAT && flags & O_EXCL);
+    if (never_a_fifo) return opening::a_disk;
+    bool const follow = !(flags & O_NOFOLLOW);
+    struct stat about {};
+    long const found = look_up(at, path, follow);
+    if (found >= 0) {
+        kernel(SYS_fstat, found, &about);
+        kernel(SYS_close, found);
+    } else if (found == -EAGAIN) {
+        by_worker([&] { return kernel(SYS_newfstatat, at, path, &about, follow ? 0 : AT_SYMLINK_NOFOLLOW); }, "open");
+    }
+    if (S_ISFIFO(about.st_mode)) return opening::the_other_end;
+    return found == -EAGAIN || flags & (O_CREAT | O_TRUNC) ? opening::a_disk : opening::nothing;
 }
 
 } // namespace
@@ -46,16 +52,24 @@ bool is_cached(int at, char const* path, bool follow) noexcept {
     return found != -EAGAIN;
 }
 
-// The kernel's ring tries it from the cache, and goes on by itself where that is not enough or the other end of a FIFO is
-// waited for.
+// The ring makes the call from the cache if it can, and goes on by itself otherwise. Its first try would open a FIFO as
+// O_NONBLOCK does (io_uring/openclose.c): for those it makes none.
 long body::openat(int at, char const* path, int flags, mode_t mode) {
+    auto const call = [&] { return kernel(SYS_openat, at, path, flags, mode); };
+    opening const wait = what_open_waits_for(at, path, flags);
+    bool const waits_for_a_process = wait == opening::the_other_end;
     long opened;
-    if (ring* const kernels = ring::here()) {
+    if (wait == opening::nothing) {
+        opened = call();
+    } else if (ring* const kernels = ring::here()) {
         notice_handlers();
-        opened = kernels->perform({"open", -1, handlers::without_restart},
-                                  [&](io_uring_sqe* entry) { io_uring_prep_openat(entry, at, path, flags, mode); });
+        opened = kernels->perform({"open", -1, waits_for_a_process ? handlers::without_restart : handlers::none},
+                                  [&](io_uring_sqe* entry) {
+                                      io_uring_prep_openat(entry, at, path, flags, mode);
+                                      if (waits_for_a_process) io_uring_sqe_set_flags(entry, IOSQE_ASYNC);
+                                  });
     } else {
-        opened = open_without_ring(at, path, flags, mode);
+        opened = waits_for_a_process ? lasting(call, "open of a FIFO") : by_worker(call, "open");
     }
     if (opened >= 0) made(int(opened));
     return opened;
@@ -63,7 +77,8 @@ long body::openat(int at, char const* path, int flags, mode_t mode) {
 
 // The modes of libc's own (libio/fileops.c, _IO_new_file_fopen), which knows one more: a character set, left to it.
 long body::fopen(char const* path, char const* mode) {
-    if (std::strchr(mode, ',')) return reinterpret_cast<long>(by_worker([&] { return real.fopen(path, mode); }, "fopen"));
+    if (std::strchr(mode, ','))
+        return reinterpret_cast<long>(by_worker([&] { return real.fopen(path, mode); }, "fopen"));
     int flags;
     switch (mode[0]) {
     case 'r': flags = O_RDONLY; break;
@@ -71,8 +86,7 @@ long body::fopen(char const* path, char const* mode) {
     case 'a': flags = O_WRONLY | O_CREAT | O_APPEND; break;
     default: return reinterpret_cast<long>(real.fopen(path, mode)); // which says what is wrong
     }
-    for (char const* each = mode + 1; *each && each < mode + 7; ++each)
-        switch (*each) {
+    for (char const* each = mode + 1; *each && each < mode + 7; ++each) switch (*each) {
         case '+': flags = (flags & ~O_ACCMODE) | O_RDWR; break;
         case 'x': flags |= O_EXCL; break;
         case 'e': flags |= O_CLOEXEC; break;

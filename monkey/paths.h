@@ -1,5 +1,5 @@
-// Calls that look up a path, which may have to wait for a disk or a server: they are made at once when all of the path is
-// in the kernel's cache, and by a worker thread otherwise.
+// Calls that look up a path, which may have to wait for a disk or a server: they are made at once when all of the path
+// is in the kernel's cache, and by a worker thread otherwise.
 #pragma once
 
 #include "hub/offload.h"
@@ -9,7 +9,8 @@
 namespace coir::monkey {
 
 /// The call will not wait for the path: the kernel finds all of it, or its absence, in its cache (openat2(2),
-/// RESOLVE_CACHED: Linux 5.12; older ones are taken at their word). `at` and `follow` as in openat(2). Two system calls.
+/// RESOLVE_CACHED: Linux 5.12; older ones are taken at their word). `at` and `follow` as in openat(2). Two system
+/// calls.
 bool is_cached(int at, char const* path, bool follow = true) noexcept;
 
 /// **Parks.** Makes `call` on a worker thread, which leaves errno as the call did; at once if there can be no worker.

@@ -1,0 +1,200 @@
+// Opening, and what looks up paths. That a lookup which is not in the cache goes to a worker cannot be arranged without
+// root; that the results are libc's own can be seen by forcing it (COIR_IO_URING=0 and FIFOs for opening).
+
+#include "monkey/paths.h"
+#include "tests/monkey/fixture.h"
+#include "tests/rerun.h"
+
+#include <csignal>
+#include <dirent.h>
+#include <fcntl.h>
+#include <fstream>
+#include <sys/stat.h>
+#include <thread>
+
+namespace {
+
+struct directory {
+    std::string path = "/tmp/coir_paths_XXXXXX";
+    directory() {
+        if (!mkdtemp(path.data())) throw std::system_error(errno, std::generic_category(), "mkdtemp");
+    }
+    ~directory() { std::system(("rm -r " + path).c_str()); }
+    std::string in(char const* name) const { return path + "/" + name; }
+};
+
+void a_fifo_is_opened_when_both_ends_are() {
+    directory const here;
+    std::string const fifo = here.in("fifo");
+    checked(mkfifo(fifo.c_str(), 0600), "mkfifo");
+    for (int round = 0; round < 3; ++round) {
+        auto reader = coir::spawn([&] { return open(fifo.c_str(), O_RDONLY); });
+        until_parked(reader);
+        int const writer = open(fifo.c_str(), O_WRONLY);
+        EXPECT_GE(writer, 0);
+        int const fd = reader.get();
+        EXPECT_GE(fd, 0);
+        char byte = 0;
+        EXPECT_EQ(write(writer, "x", 1), 1);
+        EXPECT_EQ(read(fd, &byte, 1), 1);
+        close(writer);
+        close(fd);
+    }
+    auto killed = coir::spawn([&] { return open(fifo.c_str(), O_RDONLY) < 0 ? errno : 0; });
+    until_parked(killed);
+    auto stream = coir::spawn([&] {
+        std::ifstream in(fifo);
+        std::string line;
+        std::getline(in, line);
+        return line;
+    });
+    auto file = coir::spawn([&] {
+        FILE* const in = fopen(fifo.c_str(), "r");
+        EXPECT_NE(in, nullptr);
+        if (in) fclose(in);
+    });
+    until_parked(stream);
+    until_parked(file);
+    killed.kill();
+    {
+        std::ofstream out(fifo);
+        out << "hello\n";
+    }
+    EXPECT_EQ(stream.get(), "hello");
+    file.join();
+}
+
+} // namespace
+
+TEST(open, a_fifo_when_both_ends_are) { a_fifo_is_opened_when_both_ends_are(); }
+
+TEST(open, DISABLED_without_a_ring) { a_fifo_is_opened_when_both_ends_are(); }
+TEST(open, a_fifo_without_a_ring) { EXPECT_TRUE(rerun("open.DISABLED_without_a_ring", {"COIR_IO_URING=0"}).passed()); }
+
+TEST(open, of_a_fifo_is_ended_by_a_handler) {
+    directory const here;
+    std::string const fifo = here.in("fifo");
+    checked(mkfifo(fifo.c_str(), 0600), "mkfifo");
+    struct sigaction action {
+    }, before;
+    action.sa_handler = [](int) {};
+    sigaction(SIGUSR1, &action, &before);
+    auto reader = coir::spawn([&] { return open(fifo.c_str(), O_RDONLY) < 0 ? errno : 0; });
+    until_parked(reader);
+    raise(SIGUSR1);
+    EXPECT_EQ(reader.get(), EINTR);
+    sigaction(SIGUSR1, &before, nullptr);
+}
+
+TEST(open, modes_flags_and_errors) {
+    directory const here;
+    umask(022);
+    int const made = open(here.in("a").c_str(), O_CREAT | O_EXCL | O_WRONLY, 0666);
+    ASSERT_GE(made, 0);
+    struct stat about;
+    EXPECT_EQ(fstat(made, &about), 0);
+    EXPECT_EQ(about.st_mode & 0777, 0644u);
+    EXPECT_EQ(fcntl(made, F_GETFL) & O_ACCMODE, O_WRONLY);
+    close(made);
+    EXPECT_EQ(open(here.in("a").c_str(), O_CREAT | O_EXCL, 0666), -1);
+    EXPECT_EQ(errno, EEXIST);
+    EXPECT_EQ(open(here.in("no").c_str(), O_RDONLY), -1);
+    EXPECT_EQ(errno, ENOENT);
+    char const* volatile nowhere = nullptr;
+    EXPECT_EQ(open(nowhere, O_RDONLY), -1);
+    EXPECT_EQ(errno, EFAULT);
+    int const at = open(here.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    EXPECT_EQ(fcntl(at, F_GETFD), FD_CLOEXEC);
+    int const relative = openat(at, "a", O_RDWR | O_APPEND);
+    EXPECT_GE(relative, 0);
+    EXPECT_EQ(fcntl(relative, F_GETFL) & (O_ACCMODE | O_APPEND), O_RDWR | O_APPEND);
+    EXPECT_EQ(write(relative, "12345", 5), 5);
+    int const emptied = creat(here.in("a").c_str(), 0600);
+    EXPECT_EQ(fstat(emptied, &about), 0);
+    EXPECT_EQ(about.st_size, 0);
+    for (int fd : {at, relative, emptied}) close(fd);
+}
+
+TEST(fopen, as_libcs_own) {
+    directory const here;
+    std::string const path = here.in("f");
+    for (char const* mode :
+         {"r", "w", "a", "r+", "w+", "a+", "wx", "wxe", "re", "rb+", "r+b", "rm", "q", "", "r,ccs=UTF-8"}) {
+        struct outcome {
+            int error, flags, descriptor_flags;
+            long end;
+            bool operator==(outcome const&) const = default;
+        };
+        auto const open_it = [&] {
+            outcome seen{};
+            errno = 0;
+            FILE* const file = fopen(path.c_str(), mode);
+            if (!file) return outcome{errno, 0, 0, 0};
+            seen.flags = fcntl(fileno(file), F_GETFL);
+            seen.descriptor_flags = fcntl(fileno(file), F_GETFD);
+            fputs("abc", file);
+            fflush(file);
+            seen.end = ftell(file);
+            fclose(file);
+            return seen;
+        };
+        auto const each_way = [&](bool exists) {
+            outcome libcs, ours;
+            auto const prepare = [&] {
+                unlink(path.c_str());
+                if (exists) std::ofstream(path) << "0123456789";
+            };
+            prepare();
+            std::thread([&] { libcs = open_it(); }).join(); // it has no hub
+            prepare();
+            ours = open_it();
+            EXPECT_TRUE(ours == libcs) << "mode '" << mode << "': " << ours.error << " " << ours.flags << " "
+                                       << ours.descriptor_flags << " " << ours.end << " instead of " << libcs.error
+                                       << " " << libcs.flags << " " << libcs.descriptor_flags << " " << libcs.end;
+        };
+        each_way(true);
+        each_way(false);
+    }
+}
+
+TEST(paths, calls_that_workers_make_leave_results_and_errors) {
+    directory const here;
+    EXPECT_EQ(mkdir(here.in("d").c_str(), 0700), 0);
+    EXPECT_EQ(mkdir(here.in("d").c_str(), 0700), -1);
+    EXPECT_EQ(errno, EEXIST);
+    EXPECT_EQ(rename(here.in("d").c_str(), here.in("e").c_str()), 0);
+    struct stat about;
+    EXPECT_EQ(stat(here.in("e").c_str(), &about), 0);
+    EXPECT_TRUE(S_ISDIR(about.st_mode));
+    EXPECT_EQ(stat(here.in("d").c_str(), &about), -1);
+    EXPECT_EQ(errno, ENOENT);
+    EXPECT_EQ(symlink("e", here.in("l").c_str()), 0);
+    EXPECT_EQ(lstat(here.in("l").c_str(), &about), 0);
+    EXPECT_TRUE(S_ISLNK(about.st_mode));
+    char text[10] = {};
+    EXPECT_EQ(readlink(here.in("l").c_str(), text, sizeof text), 1);
+    EXPECT_STREQ(text, "e");
+    EXPECT_EQ(access(here.in("l").c_str(), R_OK), 0);
+    char* const real = realpath(here.in("l").c_str(), nullptr);
+    EXPECT_EQ(std::string(real ? real : ""), here.in("e"));
+    free(real);
+    DIR* const all = opendir(here.path.c_str());
+    ASSERT_NE(all, nullptr);
+    int count = 0;
+    while (readdir(all)) ++count;
+    EXPECT_EQ(count, 4);
+    closedir(all);
+    EXPECT_EQ(opendir(here.in("no").c_str()), nullptr);
+    EXPECT_EQ(errno, ENOENT);
+    EXPECT_EQ(rmdir(here.in("e").c_str()), 0);
+    EXPECT_EQ(unlink(here.in("no").c_str()), -1);
+    EXPECT_EQ(errno, ENOENT);
+}
+
+TEST(paths, others_run_while_a_worker_is_at_it) {
+    directory const here;
+    int turns = 0;
+    auto other = coir::spawn([&] { ++turns; });
+    EXPECT_EQ(mkdir(here.in("d").c_str(), 0700), 0);
+    EXPECT_EQ(turns, 1);
+}
