@@ -5,18 +5,23 @@
 // the calling fiber and may park it; they never leave with an exception.
 #pragma once
 
+#include <aio.h>
 #include <csignal>
 #include <cstddef>
 #include <cstdio>
 #include <ctime>
 #include <dirent.h>
 #include <fcntl.h>
+#include <mqueue.h>
 #include <netdb.h>
 #include <poll.h>
+#include <spawn.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/select.h>
+#include <sys/sem.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -25,6 +30,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 #include <utime.h>
@@ -35,3 +41,10 @@ namespace coir::monkey::body {
 #include "monkey/hooks.def"
 
 } // namespace coir::monkey::body
+
+namespace coir::monkey {
+
+/// popen made `stream`: closing it waits for the command.
+bool is_command(FILE* stream);
+
+} // namespace coir::monkey

@@ -1,5 +1,6 @@
 // Descriptors as such: what waits for the disk, and what ends or changes a descriptor that fibers may wait for.
 
+#include "hub/hub.h"
 #include "hub/offload.h"
 #include "hub/own_fd.h"
 #include "monkey/bodies.h"
@@ -88,6 +89,7 @@ long body::dup3(int from, int to, int flags) {
 }
 
 long body::fclose(FILE* stream) {
+    if (is_command(stream)) return body::pclose(stream);
     int const fd = fileno(stream);
     if (fd >= 0) ends(fd);
     return kernel_result(real.fclose(stream));
@@ -96,6 +98,7 @@ long body::fclose(FILE* stream) {
 long body::fcntl(int fd, int command, void* argument) {
     if (command == F_SETFL) changes(fd); // the flags may say O_NONBLOCK now, or no longer
     if (command == F_DUPFD || command == F_DUPFD_CLOEXEC) shared(fd);
+    if ((command == F_SETLKW || command == F_OFD_SETLKW) && hub::in_fiber()) return record_lock(fd, command, argument);
     return kernel_result(real.fcntl(fd, command, argument));
 }
 

@@ -1,16 +1,20 @@
 // The exported functions: one for each row of the table, under the symbol's own name.
 
 #include "hub/scheduler.h"
+#include "monkey/bare_child.h"
 #include "monkey/bodies.h"
-#include "monkey/paths.h"
+#include "monkey/lookup.h"
 #include "monkey/real.h"
 
 #include <cstdlib>
 #include <fcntl.h>
 #include <new>
 #include <sched.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/msg.h>
 #include <system_error>
+#include <termios.h>
 #include <unistd.h>
 
 extern "C" [[noreturn]] void __chk_fail(); // glibc: what a FORTIFY check calls (debug/chk_fail.c)
@@ -21,10 +25,12 @@ namespace {
 // A fiber of ours makes the call: not the hub itself, and not a thread that never had one.
 inline bool from_fiber() noexcept {
     scheduler const& here = this_scheduler;
-    return here.owner && this_thread.current != here.loop;
+    return here.owner && this_thread.current != here.loop && !in_bare_child();
 }
 
-inline bool process_has_hub() noexcept { return hub_was_made.load(std::memory_order_relaxed); }
+inline bool process_has_hub() noexcept { return hub_was_made.load(std::memory_order_relaxed) && !in_bare_child(); }
+
+constexpr bool always() noexcept { return true; }
 
 // The check that libc would have made: the compiler knows of only `room` bytes behind the pointer.
 inline size_t fortified(size_t wanted, size_t room) noexcept {
@@ -65,9 +71,9 @@ Result gives_error(Body body) noexcept {
 }
 
 template <class Result, class Body>
-Result or_null(Body body) noexcept {
+Result gives_null(Body body) noexcept {
     long const result = no_throw(body);
-    if (result >= 0 || result < -4095) [[likely]] // an address, or -errno
+    if (result >= 0 || result < -4095) [[likely]] // the largest errno of the kernel
         return reinterpret_cast<Result>(result);
     errno = int(-result);
     return nullptr;
@@ -113,6 +119,9 @@ Result as_is(Body body) noexcept {
     WORK_IF(!is_cached(at, path, follow), result, symbol, parameters, arguments) CHECK(symbol)
 #define PATH_INNER(result, symbol, parameters, arguments, at, path, follow)                                            \
     WORK_IF(!is_cached(at, path, follow), result, symbol, parameters, arguments)
+#define ALWAYS(convention, result, symbol, parameters, arguments, call)                                                \
+    DEFINE(always, convention, result, symbol, parameters, arguments, call) CHECK(symbol)
+#define ASSEMBLY(result, symbol, parameters)
 #include "monkey/hooks.def"
 
 } // namespace coir::monkey

@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <pthread.h>
+#include <ucontext.h>
 
 namespace coir::monkey {
 namespace {
@@ -26,40 +27,104 @@ worker_pool& all_threads() {
     return *threads;
 }
 
-void nothing(int) {}
+constinit thread_local int interruptible_by = 0; // the signal, on a thread that makes a lasting call
+
+// A signal that nobody of ours has sent goes on: from here to the program's threads, on those to what it does by
+// default, which is to end the process.
+void on_interruption(int number, siginfo_t* about, void* where) {
+    int const error = errno;
+    pid_t const process = int(kernel(SYS_getpid));
+    bool const here = interruptible_by == number;
+    if (here && !(about->si_code == SI_TKILL && about->si_pid == process)) {
+        sigaddset(&static_cast<ucontext_t*>(where)->uc_sigmask, number); // not here again
+        kernel(SYS_rt_sigqueueinfo, process, number, about);
+    } else if (!here) {
+        struct sigaction by_default {};
+        real.sigaction(number, &by_default, nullptr);
+        kernel(SYS_rt_tgsigqueueinfo, process, kernel(SYS_gettid), number, about);
+    }
+    errno = error;
+}
+
+void* handler_of(struct sigaction const& of) noexcept { return reinterpret_cast<void*>(of.sa_handler); }
 
 bool is_free(int number) noexcept {
     struct sigaction now;
-    return real.sigaction(number, nullptr, &now) == 0 && (now.sa_handler == SIG_DFL || now.sa_handler == nothing);
+    return real.sigaction(number, nullptr, &now) == 0 &&
+           (now.sa_handler == SIG_DFL || is_interrupting(handler_of(now)));
 }
 
-// A real-time signal that the program leaves alone, with a handler that does nothing: any other disposition would not
-// interrupt a call, or end the process.
-int interrupting_signal() noexcept {
+// With a handler that does nothing: any other disposition would not interrupt a call, or end the process.
+bool take_signal(int number) noexcept {
     static constinit std::mutex lock;
     std::lock_guard held{lock};
-    for (int number = SIGRTMAX; number >= SIGRTMIN; --number) {
-        if (!is_free(number)) continue;
-        struct sigaction action {};
-        action.sa_handler = nothing;
-        real.sigaction(number, &action, nullptr);
-        return number;
-    }
+    if (!is_free(number)) return false;
+    struct sigaction action {};
+    action.sa_sigaction = on_interruption;
+    action.sa_flags = SA_SIGINFO;
+    return real.sigaction(number, &action, nullptr) == 0;
+}
+
+// A real-time signal, below `below`, that the program leaves alone; 0 if there is none.
+int interrupting_signal(int below) noexcept {
+    for (int number = below - 1; number >= SIGRTMIN; --number)
+        if (take_signal(number)) return number;
     return 0;
 }
 
+// What lets `number` interrupt this thread. The program's own signals stay blocked, as a worker has them.
+class interruptible {
+public:
+    explicit interruptible(int number) noexcept {
+        sigset_t one;
+        sigemptyset(&one);
+        if (number) sigaddset(&one, number);
+        interruptible_by = number;
+        pthread_sigmask(SIG_UNBLOCK, &one, &before_);
+    }
+    ~interruptible() {
+        pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+        interruptible_by = 0;
+    }
+    interruptible(interruptible const&) = delete;
+
+private:
+    sigset_t before_;
+};
+
 } // namespace
+
+bool is_interrupting(void* handler) noexcept { return handler == reinterpret_cast<void*>(&on_interruption); }
+
+void lasting_call::call_by(int thread, int with) noexcept {
+    std::lock_guard held{sending_};
+    thread_ = thread;
+    interrupted_by_ = with;
+}
+
+void lasting_call::interrupt() noexcept {
+    std::lock_guard held{sending_};
+    // The program may have given the signal another handler meanwhile.
+    if (thread_ && interrupted_by_ && take_signal(interrupted_by_))
+        kernel(SYS_tgkill, kernel(SYS_getpid), thread_, interrupted_by_);
+}
+
+void lasting_call::work() noexcept {
+    int const thread = int(kernel(SYS_gettid));
+    int signal = SIGRTMAX + 1;
+    do {
+        // One that a stranger sends is the program's, which waits for it in another way: not that one again.
+        signal = interrupting_signal(signal);
+        interruptible const meanwhile{signal};
+        call_by(thread, signal);
+        result_ = unwanted_.load() ? -EINTR : call();
+        call_by(0, 0);
+    } while (result_ == -EINTR && !unwanted_.load());
+}
 
 void lasting_call::work(job& self) noexcept {
     auto& mine = static_cast<lasting_call&>(self);
-    sigset_t one, before;
-    sigemptyset(&one);
-    for (int number = SIGRTMIN; number <= SIGRTMAX; ++number) sigaddset(&one, number);
-    pthread_sigmask(SIG_UNBLOCK, &one, &before);
-    mine.thread_.store(int(kernel(SYS_gettid)));
-    mine.result_ = mine.call();
-    mine.thread_.store(0);
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    mine.work();
     mine.done_.set(); // it may be gone then
 }
 
@@ -70,9 +135,8 @@ struct lasting_call::interrupter : job {
     explicit interrupter(lasting_call& which) : job{&work}, of(which) {}
     static void work(job& self) noexcept {
         auto& mine = static_cast<interrupter&>(self);
-        int const number = interrupting_signal();
         while (!mine.of.done_.is_set()) { // it is there until this one has ended
-            if (int const thread = mine.of.thread_.load()) kernel(SYS_tgkill, getpid(), thread, number);
+            mine.of.interrupt();
             timespec const soon{0, 1'000'000};
             kernel(SYS_nanosleep, &soon, nullptr);
         }
@@ -93,6 +157,7 @@ long lasting_call::make(char const* what, handlers ended_by) {
         if (!has_ended()) error = after(done_.waiting.wait_quietly(one, held, {}, what));
     }
     if (!error) return result_;
+    unwanted_.store(true);
     interrupter stop{*this};
     all_threads().submit(stop);
     if (std::unique_lock held{stop.ended.lock}; !static_cast<source&>(stop.ended).is_ready())

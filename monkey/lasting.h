@@ -1,10 +1,15 @@
 // Calls that may last for ever and can neither be tried without waiting nor be waited for: locks of files, System V
 // queues, the end of any child. Each is made by a thread of its own, which is interrupted when the fiber's wait ends
 // otherwise: so a kill or a handler ends such a call as it ends any other, and nothing is taken that nobody gets.
+//
+// What interrupts is a real-time signal that the program has no handler for, the highest such. To the program it looks
+// as if nobody used it: one that comes from elsewhere does what it would have done. If the program has handlers for
+// all, a kill or a handler waits until the call has ended by itself.
 #pragma once
 
 #include "hub/event.h"
 #include "hub/handlers.h"
+#include "hub/thread_lock.h"
 #include "hub/worker_pool.h"
 
 #include <atomic>
@@ -26,14 +31,21 @@ private:
     struct interrupter;
     virtual long call() noexcept = 0;
     static void work(job& self) noexcept;
+    void work() noexcept;
+    void call_by(int thread, int with) noexcept;
+    void interrupt() noexcept;
     bool has_ended() const noexcept; // under the event's lock
 
-    std::atomic<int> thread_{0}; // that makes it, while it does
+    std::atomic<bool> unwanted_{false};
+    thread_lock sending_; // no signal is sent to a thread that has gone on to something else
+    int thread_ = 0;      // that makes the call, while it does
+    int interrupted_by_ = 0;
     long result_ = 0;
     event done_;
 };
 
-/// **Parks.** Makes `call`, in the kernel's convention, on a thread of its own; it may use the caller's variables.
+/// **Parks.** Makes `call`, in the kernel's convention, on a thread of its own; it may use the caller's variables, and
+/// is made again if a stranger's signal interrupts it. Errors as lasting_call::make().
 template <class Call>
 long lasting(Call call, char const* what, handlers ended_by = handlers::without_restart) {
     struct made final : lasting_call {
@@ -43,5 +55,8 @@ long lasting(Call call, char const* what, handlers ended_by = handlers::without_
     };
     return made(call).make(what, ended_by);
 }
+
+/// The handler of the signal that interrupts, which the program is not to see. Any thread.
+bool is_interrupting(void* handler) noexcept;
 
 } // namespace coir::monkey

@@ -5,6 +5,7 @@
 #include "hub/own_fd.h"
 #include "monkey/bodies.h"
 #include "monkey/kernel.h"
+#include "monkey/lasting.h"
 #include "monkey/real.h"
 #include "monkey/retry.h"
 #include "monkey/times.h"
@@ -30,8 +31,21 @@ struct installed {
 };
 constinit std::array<installed, _NSIG> table{};
 
+// While above 0, SIGCHLD waits on this thread: the first of those that came, as the kernel would keep it.
+constinit thread_local int children_held = 0;
+constinit thread_local bool child_came = false;
+constinit thread_local siginfo_t first_child{};
+
+bool hold(int number, siginfo_t const* about) noexcept {
+    if (number != SIGCHLD || children_held == 0) return false;
+    if (!child_came) first_child = *about;
+    child_came = true;
+    return true;
+}
+
 // The kernel passes all three arguments, whatever the flags (x86-64: arch/x86/kernel/signal_64.c).
 void on_signal(int number, siginfo_t* about, void* where) {
+    if (hold(number, about)) return;
     installed const& one = table[std::size_t(number)];
     int const flags = one.flags.load(std::memory_order_relaxed);
     handler_runs(flags & SA_RESTART);
@@ -54,6 +68,7 @@ bool is_ours(struct sigaction const& of) noexcept { return handler_of(of) == rei
 
 // What the program is to see instead of `of`, which the kernel has.
 void uncover(int number, struct sigaction& of) noexcept {
+    if (is_interrupting(handler_of(of))) of = {};
     if (!is_ours(of)) return;
     void* const handler = table[std::size_t(number)].handler.load();
     if (of.sa_flags & SA_SIGINFO)
@@ -92,6 +107,7 @@ long installs(int number, Install install) noexcept {
     void* const before = table[std::size_t(number)].handler.load();
     auto* const returned = reinterpret_cast<void*>(install());
     take_over(number);
+    if (is_interrupting(returned)) return reinterpret_cast<long>(SIG_DFL);
     return reinterpret_cast<long>(returned == reinterpret_cast<void*>(&on_signal) ? before : returned);
 }
 
@@ -130,6 +146,18 @@ bool other_mask::handler_ran() const noexcept {
 int signals_to_come(sigset_t const& which) noexcept {
     return make_own_fd(
         [&] { return kernel(SYS_signalfd4, -1, &which, kernel_sigset_size, SFD_CLOEXEC | SFD_NONBLOCK); });
+}
+
+child_signals_held::child_signals_held() noexcept {
+    notice_handlers();
+    ++children_held;
+}
+
+child_signals_held::~child_signals_held() {
+    if (--children_held > 0 || !child_came) return;
+    siginfo_t about = first_child;
+    child_came = false;
+    kernel(SYS_rt_tgsigqueueinfo, kernel(SYS_getpid), kernel(SYS_gettid), SIGCHLD, &about);
 }
 
 long body::sigaction(int number, struct sigaction const* wanted, struct sigaction* before) {

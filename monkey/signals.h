@@ -20,6 +20,16 @@ inline void notice_handlers() noexcept {
 /// The signals that `which` blocks, pending: a descriptor that is readable then, one of coir's own; or -errno.
 int signals_to_come(sigset_t const& which) noexcept;
 
+/// While one lives, the program's handler of SIGCHLD does not run on this thread; it does at the end, if the signal
+/// came. For system(3), which is to block the signal: the mask is one for all fibers, and the children that others
+/// start meanwhile would inherit it.
+class child_signals_held {
+public:
+    child_signals_held() noexcept;
+    ~child_signals_held();
+    child_signals_held(child_signals_held const&) = delete;
+};
+
 /// The mask that a call like ppoll puts in place while it waits. It is in place only while the kernel looks: in between
 /// the signals that it lets in are waited for.
 class other_mask {

@@ -1,7 +1,7 @@
 // Opening, and what looks up paths. That a lookup which is not in the cache goes to a worker cannot be arranged without
 // root; that the results are libc's own can be seen by forcing it (COIR_IO_URING=0 and FIFOs for opening).
 
-#include "monkey/paths.h"
+#include "monkey/lookup.h"
 #include "tests/monkey/fixture.h"
 #include "tests/rerun.h"
 

@@ -1,4 +1,4 @@
-#include "monkey/paths.h"
+#include "monkey/lookup.h"
 
 #include "hub/ring.h"
 #include "monkey/bodies.h"
