@@ -3,8 +3,11 @@
 #include "hub/scheduler.h"
 #include "monkey/bare_child.h"
 #include "monkey/bodies.h"
+#include "monkey/families.h"
 #include "monkey/lookup.h"
+#include "monkey/patching.h"
 #include "monkey/real.h"
+#include "monkey/stats.h"
 
 #include <cstdlib>
 #include <fcntl.h>
@@ -86,32 +89,37 @@ Result as_is(Body body) noexcept {
 
 } // namespace
 
+// A fiber makes the call, and the row's family is not left to libc.
+#define FROM_FIBER (from_fiber() && is_family_patched(family_of_row(__LINE__)))
+
 // The C++ names differ from the exported ones, so that libc's own declarations can be compared with.
 #define DEFINE(when, convention, result, symbol, parameters, arguments, call)                                          \
     extern "C" __attribute__((visibility("default"))) result hooked_##symbol parameters asm(#symbol);                  \
     result hooked_##symbol parameters {                                                                                \
-        if (!when()) [[likely]]                                                                                        \
+        if (!(when)) [[likely]]                                                                                        \
             return real.symbol arguments;                                                                              \
+        counted_call const one{row_##symbol};                                                                          \
         return convention<result>([&]() -> long { return body::call; });                                               \
     }
 // A row that is declared otherwise than libc's header does not compile.
 #define CHECK(symbol) [[maybe_unused]] constexpr decltype(hooked_##symbol)* declared_##symbol = &::symbol;
 
 #define HOOK(convention, result, symbol, parameters, arguments)                                                        \
-    DEFINE(from_fiber, convention, result, symbol, parameters, arguments, symbol arguments) CHECK(symbol)
+    DEFINE(FROM_FIBER, convention, result, symbol, parameters, arguments, symbol arguments) CHECK(symbol)
 #define ALIAS(convention, result, symbol, parameters, arguments, call)                                                 \
-    DEFINE(from_fiber, convention, result, symbol, parameters, arguments, call) CHECK(symbol)
+    DEFINE(FROM_FIBER, convention, result, symbol, parameters, arguments, call) CHECK(symbol)
 #define INNER(convention, result, symbol, parameters, arguments, call)                                                 \
-    DEFINE(from_fiber, convention, result, symbol, parameters, arguments, call)
+    DEFINE(FROM_FIBER, convention, result, symbol, parameters, arguments, call)
 #define TRACK(convention, result, symbol, parameters, arguments, call)                                                 \
-    DEFINE(process_has_hub, convention, result, symbol, parameters, arguments, call) CHECK(symbol)
+    DEFINE(process_has_hub(), convention, result, symbol, parameters, arguments, call) CHECK(symbol)
 #define TRACK_INNER(convention, result, symbol, parameters, arguments, call)                                           \
-    DEFINE(process_has_hub, convention, result, symbol, parameters, arguments, call)
+    DEFINE(process_has_hub(), convention, result, symbol, parameters, arguments, call)
 #define WORK_IF(needed, result, symbol, parameters, arguments)                                                         \
     extern "C" __attribute__((visibility("default"))) result hooked_##symbol parameters asm(#symbol);                  \
     result hooked_##symbol parameters {                                                                                \
-        if (!from_fiber() || !(needed)) [[likely]]                                                                     \
+        if (!FROM_FIBER || !(needed)) [[likely]]                                                                       \
             return real.symbol arguments;                                                                              \
+        counted_call const one{row_##symbol};                                                                          \
         return by_worker([&] { return real.symbol arguments; }, #symbol);                                              \
     }
 #define WORK(result, symbol, parameters, arguments) WORK_IF(true, result, symbol, parameters, arguments) CHECK(symbol)
@@ -120,7 +128,7 @@ Result as_is(Body body) noexcept {
 #define PATH_INNER(result, symbol, parameters, arguments, at, path, follow)                                            \
     WORK_IF(!is_cached(at, path, follow), result, symbol, parameters, arguments)
 #define ALWAYS(convention, result, symbol, parameters, arguments, call)                                                \
-    DEFINE(always, convention, result, symbol, parameters, arguments, call) CHECK(symbol)
+    DEFINE(true, convention, result, symbol, parameters, arguments, call) CHECK(symbol)
 #define ASSEMBLY(result, symbol, parameters)
 #include "monkey/hooks.def"
 
