@@ -4,7 +4,9 @@
 #include "fiber/source_lines.h"
 
 #include "fiber/describe.h"
+#include "fiber/futex.h"
 
+#include <atomic>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -252,7 +254,8 @@ private:
     Dwfl* session_ = nullptr;
 };
 
-// Calls function() on another thread's stack, and waits: libdw has frames of 100 KiB and more, fibers have 64.
+// Calls function() on another thread's stack, and blocks until it has returned: libdw has frames of 100 KiB and more,
+// fibers have 64. A join would be the shim's, and let others run with all signals blocked.
 template <class F>
 void call_elsewhere(F&& function) {
     std::exception_ptr error;
@@ -260,13 +263,17 @@ void call_elsewhere(F&& function) {
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     try {
+        std::atomic<int> done{0};
         std::thread([&] {
             try {
                 function();
             } catch (...) {
                 error = std::current_exception();
             }
-        }).join();
+            done.store(1, std::memory_order_release);
+            futex_wake(done, 1); // it may be gone already: the address is enough
+        }).detach();
+        while (!done.load(std::memory_order_acquire)) futex_wait(done, 0);
     } catch (std::system_error const&) { // no thread can be started
         error = std::current_exception();
     }

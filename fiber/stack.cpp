@@ -7,6 +7,7 @@
 #include "fiber/overflow.h"
 #include "fiber/sanitizer.h"
 #include "fiber/thread_end.h"
+#include "fiber/thread_lock.h"
 
 #include <algorithm>
 #include <array>
@@ -71,7 +72,7 @@ public:
     }
 
     std::byte* acquire(std::size_t index) {
-        std::lock_guard lock{mutex_};
+        std::lock_guard held{lock_};
         auto& shelf = shelves_[index];
         if (shelf.idle.empty()) return carve(shelf, size_of_class(index));
         std::byte* base = shelf.idle.back();
@@ -89,7 +90,7 @@ public:
             madvise(*run, std::size_t(end[-1] - *run) + size, MADV_DONTNEED);
             run = end;
         }
-        std::lock_guard lock{mutex_};
+        std::lock_guard held{lock_};
         auto& idle = shelves_[index].idle;
         idle.insert(idle.end(), first, last); // carve() reserved the room
     }
@@ -128,7 +129,7 @@ private:
         }
     }
 
-    std::mutex mutex_;
+    thread_lock lock_;
     std::array<shelf, class_count> shelves_;
 };
 

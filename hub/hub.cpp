@@ -380,19 +380,32 @@ context& fiber_that_cannot_wait_yet() {
     return self;
 }
 
+namespace {
+
+// Wakes a fiber when its time is over, unless something else has.
+struct alarm : timer {
+    waiter of;
+    alarm(context& waiting, deadline until)
+        : timer([](timer& due) noexcept { wake(static_cast<alarm&>(due).of, wake_reason::timed_out); }), of(waiting) {
+        this_scheduler.owner->timers().set(*this, until.ns());
+    }
+    ~alarm() {
+        if (set()) this_scheduler.owner->timers().cancel(*this);
+    }
+};
+
+} // namespace
+
 wake_reason park(context& self, char const* what, std::int64_t on, deadline until) {
     if (until.is_never()) return park(self, what, on);
-    struct alarm : timer {
-        waiter of;
-        explicit alarm(context& waiting)
-            : timer([](timer& due) noexcept { wake(static_cast<alarm&>(due).of, wake_reason::timed_out); }),
-              of(waiting) {}
-    } alarm{self};
-    timer_heap& timers = this_scheduler.owner->timers();
-    timers.set(alarm, until.ns());
-    wake_reason const why = park(self, what, on);
-    if (alarm.set()) timers.cancel(alarm);
-    return why;
+    alarm const limit{self, until};
+    return park(self, what, on);
+}
+
+wake_reason park_through(context& self, char const* what, std::int64_t on, deadline until) {
+    if (until.is_never()) return park_through(self, what, on);
+    alarm const limit{self, until};
+    return park_through(self, what, on);
 }
 
 wake_reason hub::wait_until(deadline until) { return park(fiber_that_waits(), "sleep", -1, until); }

@@ -7,6 +7,7 @@
 // One thread only, but for interrupt() and forget_elsewhere().
 #pragma once
 
+#include "fiber/thread_lock.h"
 #include "hub/waiter.h"
 
 #include <cstddef>
@@ -103,7 +104,7 @@ private:
     std::unique_ptr<own_watchers> own_;
     std::vector<std::unique_ptr<fd_entry[]>> chunks_; // entries never move: libev holds pointers into them
     std::vector<int> changed_;     // descriptors of which libev will tell the kernel in the next round
-    std::mutex registering_;       // from looking whether those are open until the kernel was told
+    thread_lock registering_;      // from looking whether those are open until the kernel was told
     bool registering_now_ = false; // this loop holds it
     std::size_t waiting_ = 0;
     std::int64_t armed_for_; // the moment the timerfd is set to, or none

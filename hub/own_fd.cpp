@@ -1,5 +1,6 @@
 #include "hub/own_fd.h"
 
+#include "fiber/thread_lock.h"
 #include "hub/hub.h"
 #include "hub/per_fd.h"
 
@@ -8,7 +9,6 @@
 #include <cerrno>
 #include <climits>
 #include <fcntl.h>
-#include <mutex>
 #include <pthread.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -24,9 +24,9 @@ constinit per_fd<std::atomic<bool>> own;
 constinit thread_local own_fd_scope* being_made = nullptr;
 
 // Two threads that raise the limit and put it back would put back each other's; and no child is to inherit it raised.
-std::mutex& limit_lock() {
-    static std::mutex& only = *[] {
-        static constinit std::mutex lock;
+thread_lock& limit_lock() {
+    static thread_lock& only = *[] {
+        static constinit thread_lock lock;
         pthread_atfork([] { lock.lock(); }, [] { lock.unlock(); }, [] { lock.unlock(); });
         return &lock;
     }();

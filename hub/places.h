@@ -3,8 +3,8 @@
 // For any thread, under the lock of whom it belongs to.
 #pragma once
 
+#include "fiber/thread_lock.h"
 #include "hub/deadline.h"
-#include "hub/thread_lock.h"
 #include "hub/waiter.h"
 
 #include <cstddef>

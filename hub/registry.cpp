@@ -1,8 +1,8 @@
 #include "hub/registry.h"
 
 #include "fiber/sanitizer.h"
+#include "fiber/thread_lock.h"
 #include "hub/hub.h"
-#include "hub/thread_lock.h"
 #include "hub/worker_pool.h"
 
 #include <algorithm>

@@ -51,7 +51,10 @@ inline wake_reason park_through(context& self, char const* what, std::int64_t on
     return self.reason;
 }
 
-/// The same, but `cancelled` at once if an interruption waits for the fiber already.
+/// The same, until `until` at the latest.
+COIR_API wake_reason park_through(context& self, char const* what, std::int64_t on, deadline until);
+
+/// As park_through, but `cancelled` at once if an interruption waits for the fiber already.
 inline wake_reason park(context& self, char const* what, std::int64_t on = -1) noexcept {
     if (self.interrupted()) [[unlikely]] {
         ++self.epoch; // no wake was used up, but one may be under way
@@ -60,7 +63,6 @@ inline wake_reason park(context& self, char const* what, std::int64_t on = -1) n
     return park_through(self, what, on);
 }
 
-/// The same, until `until` at the latest.
 COIR_API wake_reason park(context& self, char const* what, std::int64_t on, deadline until);
 
 inline void make_ready(context& parked, wake_reason why) {

@@ -2,8 +2,8 @@
 // libev's own, it puts back the disposition that was there before, leaves a forked child alone, and tells instead of
 // ending the program when two threads want the same signal.
 
+#include "fiber/thread_lock.h"
 #include "hub/scheduler.h"
-#include "hub/thread_lock.h"
 #include "hub/watchers.h"
 
 #include <array>

@@ -69,7 +69,7 @@ std::size_t pool_threads::unfinished() const noexcept {
 namespace {
 
 // All pools, for a forked child.
-constinit std::mutex list_lock;
+constinit thread_lock list_lock;
 constinit thread_pool* first_pool = nullptr;
 
 } // namespace

@@ -2,8 +2,8 @@
 // instead.
 
 #include "fiber/describe.h"
+#include "fiber/thread_lock.h"
 #include "hub/fiber.h"
-#include "hub/thread_lock.h"
 
 #include <cstdio>
 #include <functional>

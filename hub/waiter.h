@@ -8,8 +8,8 @@
 #pragma once
 
 #include "fiber/context.h"
+#include "fiber/thread_lock.h"
 #include "hub/deadline.h"
-#include "hub/thread_lock.h"
 
 #include <cstddef>
 #include <mutex>
@@ -106,6 +106,15 @@ public:
         for (queue_place* each = head_.next; each != &head_; each = each->next)
             if (auto& one = static_cast<waiter&>(*each); is_it(one)) return &one;
         return nullptr;
+    }
+
+    /// Calls `what` for each in order, until it returns false. It may unlink the one that it is called for.
+    template <class Function>
+    void for_each(Function what) noexcept {
+        for (queue_place *each = head_.next, *next; each != &head_; each = next) {
+            next = each->next;
+            if (!what(static_cast<waiter&>(*each))) return;
+        }
     }
 
     /// Grants the first that can still be granted; false if none can. The caller holds the lock.

@@ -20,7 +20,7 @@ std::size_t idle_workers() noexcept { return idle_in_all.load(std::memory_order_
 void forget_workers() noexcept { idle_in_all.store(0, std::memory_order_relaxed); }
 
 void worker_pool::submit(job& next) {
-    std::lock_guard lock{mutex_};
+    std::lock_guard held{lock_};
     if (idle_ <= queue_.size() && workers_ < limit_) start_worker();
     queue_.push_back(&next);
     count_idle();
@@ -37,16 +37,16 @@ void worker_pool::count_idle() noexcept {
 bool worker_pool::is_worker() const noexcept { return works_for == this; }
 
 std::size_t worker_pool::size() const noexcept {
-    std::lock_guard lock{mutex_};
+    std::lock_guard held{lock_};
     return workers_;
 }
 
 void worker_pool::retire() noexcept {
-    std::unique_lock lock{mutex_};
+    std::unique_lock held{lock_};
     retired_ = true;
     work_.notify_all();
     if (workers_ > 0) return;
-    lock.unlock();
+    held.unlock();
     delete this;
 }
 
@@ -68,11 +68,11 @@ void worker_pool::start_worker() {
 
 void worker_pool::work() noexcept {
     works_for = this;
-    std::unique_lock lock{mutex_};
+    std::unique_lock held{lock_};
     for (;;) {
         ++idle_;
         count_idle();
-        work_.wait(lock, [this] { return !queue_.empty() || retired_; });
+        while (queue_.empty() && !retired_) work_.wait(held);
         --idle_;
         if (queue_.empty()) {
             count_idle();
@@ -81,12 +81,12 @@ void worker_pool::work() noexcept {
         job& next = *queue_.front();
         queue_.pop_front();
         count_idle();
-        lock.unlock();
+        held.unlock();
         next.run(next);
-        lock.lock();
+        held.lock();
     }
     bool const last = --workers_ == 0;
-    lock.unlock();
+    held.unlock();
     if (last) delete this;
 }
 

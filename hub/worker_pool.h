@@ -6,8 +6,8 @@
 #pragma once
 
 #include "fiber/export.h"
+#include "fiber/thread_lock.h"
 
-#include <condition_variable>
 #include <cstddef>
 #include <deque>
 #include <memory>
@@ -46,8 +46,8 @@ private:
     void work() noexcept;
     void count_idle() noexcept;
 
-    std::mutex mutable mutex_;
-    std::condition_variable work_;
+    thread_lock mutable lock_;
+    thread_condition work_;
     std::deque<job*> queue_;
     std::size_t const limit_;
     std::size_t workers_ = 0;

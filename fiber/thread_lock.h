@@ -1,10 +1,12 @@
 // Keeps other threads out for a few instructions. Every primitive that waits has one, for its queue of waiters; a fiber
-// never parks and never runs a stranger's code while it holds it. Internal.
+// never parks and never runs a stranger's code while it holds it. It blocks the thread, past every hook (futex.h).
+// Internal.
 #pragma once
 
 #include "fiber/export.h"
 
 #include <atomic>
+#include <mutex>
 #include <sys/single_threaded.h>
 
 namespace coir {
@@ -33,12 +35,25 @@ public:
 private:
     enum : int { free, held, contended };
 
-    // In the library only: std::atomic's waits count those who wait, and each library that has them inline counts for
-    // itself and wakes nobody else's.
     COIR_API void wait() noexcept;
     COIR_API void wake_one() noexcept;
 
     std::atomic<int> state_{free};
+};
+
+/// What threads of ours that are no fibers wait with: a condition variable. Returns without a reason at times.
+class thread_condition {
+public:
+    /// Blocks the thread. `held` is free meanwhile, and held again afterwards.
+    COIR_API void wait(std::unique_lock<thread_lock>& held) noexcept;
+    /// Under the lock.
+    COIR_API void notify_one() noexcept;
+    COIR_API void notify_all() noexcept;
+
+private:
+    void notify(int count) noexcept;
+
+    std::atomic<int> changes_{0};
 };
 
 } // namespace coir
