@@ -79,10 +79,14 @@ worker_pool& shared_workers() {
 }
 
 void detail::offload(void (*call)(void*), void* argument, char const* what) {
+    offload(shared_workers(), call, argument, what);
+}
+
+void detail::offload(worker_pool& workers, void (*call)(void*), void* argument, char const* what) {
     context& self = fiber_that_waits();
     hub& here = *this_scheduler.owner;
     call_under_way one{call, argument, here, self};
-    shared_workers().submit(one);
+    workers.submit(one);
     here.expect_post();
     // The call is on this stack: whatever else wakes the fiber, it stays until the worker is done.
     while (!one.done) {

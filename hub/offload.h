@@ -30,6 +30,8 @@ COIR_API worker_pool& shared_workers();
 namespace detail {
 /// **Parks.** Runs `call(argument)` on a worker thread. errno goes out and comes back with it.
 COIR_API void offload(void (*call)(void* argument), void* argument, char const* what);
+/// The same on one of `workers`.
+COIR_API void offload(worker_pool& workers, void (*call)(void* argument), void* argument, char const* what);
 } // namespace detail
 
 /// @endcond

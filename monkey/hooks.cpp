@@ -33,8 +33,6 @@ inline bool from_fiber() noexcept {
 
 inline bool process_has_hub() noexcept { return hub_was_made.load(std::memory_order_relaxed) && !in_bare_child(); }
 
-constexpr bool always() noexcept { return true; }
-
 // The check that libc would have made: the compiler knows of only `room` bytes behind the pointer.
 inline size_t fortified(size_t wanted, size_t room) noexcept {
     if (wanted > room) __chk_fail();
@@ -72,6 +70,35 @@ template <class Result, class Body>
 Result gives_error(Body body) noexcept {
     return Result(-no_throw(body));
 }
+
+// What the body calls is the caller's own.
+template <class Result, class Body>
+Result may_throw(Body body) {
+    return Result(-body());
+}
+
+// threads.h
+template <class Result, class Body>
+Result gives_thrd(Body body) noexcept {
+    switch (no_throw(body)) {
+    case 0: return thrd_success;
+    case -EBUSY: return thrd_busy;
+    case -ETIMEDOUT: return thrd_timedout;
+    case -ENOMEM: return thrd_nomem;
+    default: return thrd_error;
+    }
+}
+
+template <class Result, class Body>
+Result gives_thrd_sleep(Body body) noexcept {
+    long const result = no_throw(body);
+    return result == -EINTR ? -1 : result < 0 ? -2 : 0; // thrd_sleep(3)
+}
+
+// They are the same objects (nptl, thrd_priv.h and the definitions of mtx_lock and so on).
+inline pthread_mutex_t* as_pthread(mtx_t* mutex) noexcept { return reinterpret_cast<pthread_mutex_t*>(mutex); }
+inline pthread_cond_t* as_pthread(cnd_t* condition) noexcept { return reinterpret_cast<pthread_cond_t*>(condition); }
+inline pthread_once_t* as_pthread(once_flag* control) noexcept { return reinterpret_cast<pthread_once_t*>(control); }
 
 template <class Result, class Body>
 Result gives_null(Body body) noexcept {

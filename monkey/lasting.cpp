@@ -1,5 +1,6 @@
 #include "monkey/lasting.h"
 
+#include "fiber/thread_lock.h"
 #include "hub/waiter.h"
 #include "monkey/kernel.h"
 #include "monkey/real.h"
@@ -17,15 +18,6 @@ namespace {
 constexpr std::size_t most_threads = 30'000; // the kernel has fewer, usually
 
 worker_pool* threads = nullptr;
-
-// Never destroyed; a forked child has none of its parent's threads.
-worker_pool& all_threads() {
-    [[maybe_unused]] static int const once = [] {
-        threads = new worker_pool(most_threads);
-        return pthread_atfork(nullptr, nullptr, [] { threads = new worker_pool(most_threads); });
-    }();
-    return *threads;
-}
 
 constinit thread_local int interruptible_by = 0; // the signal, on a thread that makes a lasting call
 
@@ -56,7 +48,7 @@ bool is_free(int number) noexcept {
 
 // With a handler that does nothing: any other disposition would not interrupt a call, or end the process.
 bool take_signal(int number) noexcept {
-    static constinit std::mutex lock;
+    static constinit thread_lock lock;
     std::lock_guard held{lock};
     if (!is_free(number)) return false;
     struct sigaction action {};
@@ -93,6 +85,15 @@ private:
 };
 
 } // namespace
+
+// Never destroyed; a forked child has none of its parent's threads.
+worker_pool& lasting_threads() {
+    [[maybe_unused]] static int const once = [] {
+        threads = new worker_pool(most_threads);
+        return pthread_atfork(nullptr, nullptr, [] { threads = new worker_pool(most_threads); });
+    }();
+    return *threads;
+}
 
 bool is_interrupting(void* handler) noexcept { return handler == reinterpret_cast<void*>(&on_interruption); }
 
@@ -148,7 +149,7 @@ bool lasting_call::has_ended() const noexcept { return static_cast<source const&
 
 long lasting_call::make(char const* what, handlers ended_by) {
     notice_handlers();
-    all_threads().submit(*this);
+    lasting_threads().submit(*this);
     long error = 0;
     {
         ended_by_handlers const or_one{ended_by};
@@ -159,7 +160,7 @@ long lasting_call::make(char const* what, handlers ended_by) {
     if (!error) return result_;
     unwanted_.store(true);
     interrupter stop{*this};
-    all_threads().submit(stop);
+    lasting_threads().submit(stop);
     if (std::unique_lock held{stop.ended.lock}; !static_cast<source&>(stop.ended).is_ready())
         stop.ended.waiting.wait_through(held, what);
     return result_ == -EINTR ? error : result_;

@@ -7,9 +7,10 @@
 // all, a kill or a handler waits until the call has ended by itself.
 #pragma once
 
+#include "fiber/thread_lock.h"
 #include "hub/event.h"
 #include "hub/handlers.h"
-#include "hub/thread_lock.h"
+#include "hub/offload.h"
 #include "hub/worker_pool.h"
 
 #include <atomic>
@@ -58,5 +59,25 @@ long lasting(Call call, char const* what, handlers ended_by = handlers::without_
 
 /// The handler of the signal that interrupts, which the program is not to see. Any thread.
 bool is_interrupting(void* handler) noexcept;
+/// The threads that make such calls: as many as there are calls.
+worker_pool& lasting_threads();
+
+/// **Parks.** The same for a call that cannot be ended: the fiber waits until it has returned, whatever comes. Throws
+/// std::system_error if there can be no thread for it, and nothing was called.
+template <class Call>
+long lasting_through(Call call, char const* what) {
+    struct made {
+        Call& function;
+        long result;
+    } one{call, 0};
+    coir::detail::offload(
+        lasting_threads(),
+        [](void* argument) {
+            auto& of = *static_cast<made*>(argument);
+            of.result = of.function();
+        },
+        &one, what);
+    return one.result;
+}
 
 } // namespace coir::monkey

@@ -1,5 +1,6 @@
 #include "monkey/signals.h"
 
+#include "fiber/thread_lock.h"
 #include "hub/handlers.h"
 #include "hub/hub.h"
 #include "hub/own_fd.h"
@@ -42,6 +43,7 @@ bool hold(int number, siginfo_t const* about) noexcept {
     child_came = true;
     return true;
 }
+constinit thread_local unsigned volatile running = 0;
 
 // The kernel passes all three arguments, whatever the flags (x86-64: arch/x86/kernel/signal_64.c).
 void on_signal(int number, siginfo_t* about, void* where) {
@@ -49,11 +51,13 @@ void on_signal(int number, siginfo_t* about, void* where) {
     installed const& one = table[std::size_t(number)];
     int const flags = one.flags.load(std::memory_order_relaxed);
     handler_runs(flags & SA_RESTART);
+    running = running + 1;
     void* const handler = one.handler.load(std::memory_order_relaxed);
     if (flags & SA_SIGINFO)
         reinterpret_cast<siginfo_handler>(handler)(number, about, where);
     else
         reinterpret_cast<simple_handler>(handler)(number);
+    running = running - 1;
 }
 
 void* handler_of(struct sigaction const& of) noexcept {
@@ -116,8 +120,10 @@ constexpr timespec at_once{};
 
 } // namespace
 
+unsigned handlers_running() noexcept { return running; }
+
 void notice_handlers_now() noexcept {
-    static constinit std::mutex once;
+    static constinit thread_lock once;
     std::lock_guard lock{once};
     for (int number = 1; number < _NSIG && !handlers_noticed.load(); ++number) take_over(number);
     handlers_noticed.store(true, std::memory_order_release);

@@ -17,6 +17,9 @@ inline void notice_handlers() noexcept {
         notice_handlers_now();
 }
 
+/// How many handlers of the program's run on this thread now, one in another. Too many once one was left by longjmp.
+unsigned handlers_running() noexcept;
+
 /// The signals that `which` blocks, pending: a descriptor that is readable then, one of coir's own; or -errno.
 int signals_to_come(sigset_t const& which) noexcept;
 
