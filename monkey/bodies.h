@@ -7,9 +7,12 @@
 
 #include <aio.h>
 #include <csignal>
+#include <cstdarg>
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <ctime>
+#include <cwchar>
 #include <dirent.h>
 #include <fcntl.h>
 #include <mqueue.h>

@@ -292,7 +292,7 @@ long body::pclose(FILE* stream) {
         };
         return one && parks ? offload(close, "the end of a command") : close();
     }
-    long const closed = body::fclose(stream);
+    long const closed = body::fclose(stream) == 0 ? 0 : -errno;
     long const status = end_of(one->pid);
     if (status == -ECANCELED) // nobody else knows of it
         coir::spawn({.name = "the end of a command"}, [pid = one->pid] { end_of(pid); });

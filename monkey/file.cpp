@@ -88,13 +88,6 @@ long body::dup3(int from, int to, int flags) {
     return kernel_result(real.dup3(from, to, flags));
 }
 
-long body::fclose(FILE* stream) {
-    if (is_command(stream)) return body::pclose(stream);
-    int const fd = fileno(stream);
-    if (fd >= 0) ends(fd);
-    return kernel_result(real.fclose(stream));
-}
-
 long body::fcntl(int fd, int command, void* argument) {
     if (command == F_SETFL) changes(fd); // the flags may say O_NONBLOCK now, or no longer
     if (command == F_DUPFD || command == F_DUPFD_CLOEXEC) shared(fd);

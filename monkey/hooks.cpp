@@ -45,6 +45,11 @@ inline int without_mode(int flags) noexcept {
     return flags;
 }
 
+inline size_t fortified_items(size_t size, size_t count, size_t room) noexcept {
+    if (size && count > room / size) __chk_fail();
+    return count;
+}
+
 // Nothing may leave a hook but its result: glibc declares some of them noexcept, and their callers may be C.
 template <class Body>
 long no_throw(Body body) noexcept {
@@ -114,6 +119,33 @@ Result as_is(Body body) noexcept {
     return Result(no_throw(body));
 }
 
+// What a function of stdio gives when it fails: EOF or WEOF, NULL, no items.
+template <class Result>
+Result failure() noexcept {
+    if constexpr (std::is_pointer_v<Result>)
+        return nullptr;
+    else if constexpr (std::is_same_v<Result, size_t>)
+        return 0;
+    else
+        return Result(-1);
+}
+
+template <class Result, class Body>
+Result stdio(Body body) noexcept {
+    try {
+        long const result = body();
+        if constexpr (std::is_pointer_v<Result>)
+            return reinterpret_cast<Result>(result);
+        else
+            return Result(result);
+    } catch (std::bad_alloc const&) {
+        errno = ENOMEM;
+    } catch (std::system_error const& error) {
+        errno = error.code().value();
+    }
+    return failure<Result>();
+}
+
 } // namespace
 
 // A fiber makes the call, and the row's family is not left to libc.
@@ -157,6 +189,18 @@ Result as_is(Body body) noexcept {
 #define ALWAYS(convention, result, symbol, parameters, arguments, call)                                                \
     DEFINE(true, convention, result, symbol, parameters, arguments, call) CHECK(symbol)
 #define ASSEMBLY(result, symbol, parameters)
+#define VARIADIC_INNER(convention, result, symbol, parameters, last, libc, call)                                       \
+    extern "C" __attribute__((visibility("default"))) result hooked_##symbol parameters asm(#symbol);                  \
+    result hooked_##symbol parameters {                                                                                \
+        va_list list;                                                                                                  \
+        va_start(list, last);                                                                                          \
+        counted_call const one{row_##symbol};                                                                          \
+        result const given = FROM_FIBER ? convention<result>([&]() -> long { return body::call; }) : real.libc;        \
+        va_end(list);                                                                                                  \
+        return given;                                                                                                  \
+    }
+#define VARIADIC(convention, result, symbol, parameters, last, libc, call)                                             \
+    VARIADIC_INNER(convention, result, symbol, parameters, last, libc, call) CHECK(symbol)
 #include "monkey/hooks.def"
 
 } // namespace coir::monkey

@@ -51,6 +51,7 @@ private:
 struct real_functions {
 #define ALIAS(convention, result, symbol, parameters, arguments, body) real_function<result parameters> symbol{#symbol};
 #define HOOK(convention, result, symbol, parameters, arguments) ALIAS(, result, symbol, parameters, , )
+#define VARIADIC(convention, result, symbol, parameters, last, libc, body)
 #include "monkey/hooks.def"
 #undef ALIAS
 #undef HOOK

@@ -1,0 +1,71 @@
+// What the bodies of stdio's functions have in common. Unlike system calls these give libc's own results and set errno
+// themselves: an item count may come together with an error.
+//
+// Each is made in one of three ways. If the buffer has what it needs, at once. If the stream waits (file_buffer.h), by
+// our own reading and writing, with the FILE's turn, so that the fiber parks while libc is not in the call. Otherwise
+// by libc itself: of files on disk, which it reads and writes as ever, and of streams made of the program's functions.
+#pragma once
+
+#include "hub/scheduler.h"
+#include "monkey/file_buffer.h"
+#include "monkey/file_turns.h"
+#include "monkey/lasting.h"
+
+#include <cerrno>
+#include <clocale>
+#include <utility>
+
+namespace coir::monkey {
+
+inline bool in_fiber() noexcept { return this_scheduler.owner && this_thread.current != this_scheduler.loop; }
+
+/// libc's call that does nothing but look at a FILE's buffer or change it. **Parks** while another fiber has the FILE.
+template <class Libc>
+auto without_waiting(FILE* stream, bool lock, Libc libc) {
+    if (brief_turn const turn{stream, lock}) return libc();
+    file_turn const turn{stream, lock};
+    return libc();
+}
+
+/// libc's call of a stream that does not wait. **Parks** while another fiber has the FILE.
+template <class Libc>
+auto by_libc(FILE* stream, stream_kind kind, bool lock, Libc libc) {
+    if (brief_turn const turn{stream, lock}; turn && kind == stream_kind::at_once) return libc();
+    file_turn const turn{stream, lock};
+    return libc();
+}
+
+/// **Parks.** `own` for a stream of bytes that waits, `libc` for every other.
+template <class Libc, class Own>
+auto by_kind(FILE* stream, bool lock, Libc libc, Own own) {
+    stream_kind const kind = kind_of_stream(stream);
+    if (kind != stream_kind::waits || is_wide(stream)) return by_libc(stream, kind, lock, libc);
+    file_turn const turn{stream, lock};
+    return static_cast<decltype(libc())>(own());
+}
+
+/// **Parks.** libc's call, of a stream that waits, on a thread of its own: for what reads or writes as often as it
+/// likes in one call. It takes its time (some 10 µs), and ends with EINTR after a handler, or if the fiber is killed.
+template <class Libc>
+auto on_thread(file_turn& turn, Libc libc) {
+    decltype(libc()) result{};
+    int error = errno;
+    locale_t const locale = uselocale(nullptr);
+    long ended = 0;
+    turn.lend([&] {
+        ended = lasting(
+            [&]() -> long {
+                locale_t const before = uselocale(locale);
+                errno = std::exchange(error, 0);
+                result = libc();
+                error = errno;
+                uselocale(before);
+                return error == EINTR ? -EINTR : 0;
+            },
+            "a call of stdio");
+    });
+    errno = ended == -ECANCELED ? ECANCELED : error;
+    return result;
+}
+
+} // namespace coir::monkey

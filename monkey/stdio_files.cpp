@@ -1,0 +1,170 @@
+// A FILE as a whole: flushing, closing, moving, its locks.
+
+#include "monkey/bodies.h"
+#include "monkey/descriptors.h"
+#include "monkey/file_calls.h"
+
+#include <cstdlib>
+
+// Exported by glibc for libraries that walk its FILEs.
+extern "C" {
+extern FILE* _IO_list_all; // linked by _chain; stable while the lock is held
+void _IO_list_lock() noexcept;
+void _IO_list_unlock() noexcept;
+}
+
+namespace coir::monkey {
+namespace {
+
+// What is pending of a stream that waits. False if it could not be written.
+bool write_rest(FILE* stream, file_turn& turn) {
+    if (kind_of_stream(stream) != stream_kind::waits) return true;
+    if (is_wide(stream))
+        return !__fwriting(stream) || on_thread(turn, [=] { return real.fflush_unlocked(stream); }) != EOF;
+    return !pending(stream) || drain(stream);
+}
+
+template <class Libc>
+int flush(FILE* stream, bool lock, Libc libc) {
+    stream_kind const kind = kind_of_stream(stream);
+    if (kind != stream_kind::waits) return by_libc(stream, kind, lock, libc);
+    file_turn turn{stream, lock};
+    return write_rest(stream, turn) ? libc() : EOF;
+}
+
+// The next stream that has something pending and cannot be written in place, with libc's lock, if it is to be had: no
+// other thread closes it then. Those that can be are.
+struct to_flush {
+    FILE* stream = nullptr;
+    bool locked = false;
+};
+to_flush next_to_flush(FILE* after, bool& all_written) {
+    to_flush found;
+    bool passed = !after;
+    _IO_list_lock();
+    for (FILE* each = _IO_list_all; each && !found.stream; each = each->_chain) {
+        if (passed && (is_wide(each) ? __fwriting(each) && __fpending(each) : pending(each))) {
+            if (kind_of_stream(each) == stream_kind::at_once)
+                all_written &= real.fflush(each) == 0;
+            else
+                found = {each, real.ftrylockfile(each) == 0};
+        }
+        passed |= each == after;
+    }
+    _IO_list_unlock();
+    return found;
+}
+
+// libc would write them one after the other, with the lock of all FILEs held.
+bool flush_all() {
+    bool all_written = true;
+    for (to_flush each; (each = next_to_flush(each.stream, all_written)).stream;) {
+        struct unlocking {
+            to_flush const& of;
+            ~unlocking() {
+                if (of.locked) real.funlockfile(of.stream);
+            }
+        } const later{each};
+        file_turn turn{each.stream, true};
+        bool const written = kind_of_stream(each.stream) == stream_kind::waits ? write_rest(each.stream, turn)
+                                                                               : real.fflush(each.stream) == 0;
+        all_written &= written;
+    }
+    return all_written;
+}
+
+// Whatever moves in a stream or changes its buffer writes what is pending first.
+template <class Libc>
+auto moved(FILE* stream, Libc libc) {
+    stream_kind const kind = kind_of_stream(stream);
+    if (kind != stream_kind::waits) return by_libc(stream, kind, true, libc);
+    file_turn turn{stream, true};
+    write_rest(stream, turn);
+    return libc();
+}
+
+} // namespace
+
+long body::fflush(FILE* stream) {
+    auto const libc = [=] { return real.fflush(stream); };
+    if (stream) return flush(stream, true, libc);
+    return flush_all() ? 0 : EOF;
+}
+
+long body::fflush_unlocked(FILE* stream) {
+    if (!stream) return body::fflush(stream);
+    return flush(stream, false, [=] { return real.fflush_unlocked(stream); });
+}
+
+long body::fclose(FILE* stream) {
+    if (is_command(stream)) {
+        long const status = body::pclose(stream);
+        if (status >= 0) return status;
+        errno = int(-status);
+        return EOF;
+    }
+    bool all_written = true;
+    int error = 0;
+    if (in_fiber()) {
+        file_turn turn{stream, true};
+        all_written = write_rest(stream, turn);
+        error = errno;
+        turn.end();
+        while (is_wanted(stream)) file_turn const last{stream, true}; // by who flushes all
+    }
+    int const fd = fileno_unlocked(stream);
+    if (fd >= 0) ends(fd);
+    int const result = real.fclose(stream);
+    if (result == 0 && !all_written) errno = error;
+    return all_written ? result : EOF;
+}
+
+// The descriptor is another file afterwards.
+FILE* reopened(FILE* stream, FILE* (*libc)(char const*, char const*, FILE*), char const* name, char const* mode) {
+    if (in_fiber()) {
+        file_turn turn{stream, true};
+        write_rest(stream, turn);
+    }
+    if (int const fd = fileno_unlocked(stream); fd >= 0) ends(fd);
+    return libc(name, mode, stream);
+}
+
+long body::freopen(char const* name, char const* mode, FILE* stream) {
+    return reinterpret_cast<long>(reopened(
+        stream, [](auto... all) { return real.freopen(all...); }, name, mode));
+}
+
+long body::freopen64(char const* name, char const* mode, FILE* stream) {
+    return reinterpret_cast<long>(reopened(
+        stream, [](auto... all) { return real.freopen64(all...); }, name, mode));
+}
+
+long body::fseek(FILE* stream, off_t offset, int from) {
+    return moved(stream, [=] { return real.fseeko(stream, offset, from); });
+}
+
+long body::fsetpos(FILE* stream, fpos_t const* place) {
+    return moved(stream, [=] { return real.fsetpos(stream, place); });
+}
+
+long body::rewind(FILE* stream) {
+    return moved(stream, [=] { return real.rewind(stream), 0; });
+}
+
+long body::setvbuf(FILE* stream, char* buffer, int mode, size_t size) {
+    return moved(stream, [=] { return real.setvbuf(stream, buffer, mode, size); });
+}
+
+long body::flockfile(FILE* stream) {
+    lock_file(stream);
+    return 0;
+}
+
+long body::ftrylockfile(FILE* stream) { return try_lock_file(stream); }
+
+long body::funlockfile(FILE* stream) {
+    unlock_file(stream);
+    return 0;
+}
+
+} // namespace coir::monkey
