@@ -27,7 +27,7 @@ public:
     void unlock() noexcept {
         if (__libc_single_threaded) [[likely]]
             return state_.store(free, std::memory_order_relaxed);
-        // The last touch: whoever gets the lock may free what it lies in. notify_one uses the address only.
+        // The last touch: whoever gets the lock may free what it lies in. wake_one uses the address only.
         if (state_.exchange(free, std::memory_order_release) == contended) [[unlikely]]
             wake_one();
     }

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <functional>
 #include <poll.h>
+#include <sched.h>
 #include <string>
 #include <sys/epoll.h>
 #include <sys/select.h>
@@ -136,6 +137,26 @@ TEST(kill, leaves_the_descriptor_as_it_was) {
     char byte = 0;
     EXPECT_EQ(read(ends.first, &byte, 1), 1);
     EXPECT_EQ(byte, 'y');
+}
+
+// C code calls it, and libstdc++ where nothing may be thrown.
+TEST(kill, is_not_thrown_by_sched_yield) {
+    bool stop = false, killed = false;
+    auto spins = coir::spawn([&] {
+        while (!stop) sched_yield();
+        try {
+            coir::interruption_point();
+        } catch (coir::fiber_exit const&) {
+            killed = true;
+            throw;
+        }
+    });
+    until_parked(spins);
+    spins.kill({.block = false});
+    until_parked(spins);
+    stop = true;
+    spins.join();
+    EXPECT_TRUE(killed);
 }
 
 TEST(timeout, ends_a_hooked_call_and_is_thrown_by_the_next_wait_of_ours) {
