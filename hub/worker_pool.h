@@ -60,6 +60,6 @@ private:
 std::size_t idle_workers() noexcept;
 
 /// In a forked child, which has none of its parent's workers.
-void forget_workers() noexcept;
+COIR_API void forget_workers() noexcept;
 
 } // namespace coir

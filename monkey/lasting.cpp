@@ -90,7 +90,10 @@ private:
 worker_pool& lasting_threads() {
     [[maybe_unused]] static int const once = [] {
         threads = new worker_pool(most_threads);
-        return pthread_atfork(nullptr, nullptr, [] { threads = new worker_pool(most_threads); });
+        return pthread_atfork(nullptr, nullptr, [] {
+            forget_workers();
+            threads = new worker_pool(most_threads);
+        });
     }();
     return *threads;
 }
