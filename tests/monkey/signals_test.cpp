@@ -1,9 +1,8 @@
 // Waits of hooked calls that signals end, and calls that wait for signals.
 
-#include "tests/monkey/fixture.h"
+#include "tests/monkey/outcome.h"
 #include "tests/rerun.h"
 
-#include <csignal>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
@@ -13,22 +12,6 @@
 using namespace std::chrono_literals;
 
 namespace {
-
-int calls = 0;
-void count(int) { ++calls; }
-
-struct handler {
-    int number;
-    struct sigaction before;
-    explicit handler(int which, int flags = 0, void (*what)(int) = count) : number(which) {
-        struct sigaction action {};
-        action.sa_handler = what;
-        action.sa_flags = flags;
-        checked(sigaction(number, &action, &before), "sigaction");
-        calls = 0;
-    }
-    ~handler() { sigaction(number, &before, nullptr); }
-};
 
 struct blocked {
     sigset_t before;
@@ -44,27 +27,6 @@ struct blocked {
         return set;
     }
 };
-
-// What `call` returns, and errno, when the handler of `number` runs while it waits.
-struct outcome {
-    long result;
-    int error;
-    bool operator==(outcome const&) const = default;
-    friend void PrintTo(outcome const& one, std::ostream* to) { *to << one.result << " with errno " << one.error; }
-};
-template <class Call>
-outcome with_signal(int number, Call call) {
-    auto caller = coir::spawn([&] {
-        errno = 0;
-        long const result = call();
-        return outcome{result, errno};
-    });
-    until_parked(caller);
-    EXPECT_EQ(raise(number), 0);
-    return caller.get();
-}
-
-outcome const interrupted{-1, EINTR};
 
 } // namespace
 
