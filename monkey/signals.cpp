@@ -37,9 +37,14 @@ constinit thread_local int children_held = 0;
 constinit thread_local bool child_came = false;
 constinit thread_local siginfo_t first_child{};
 
-bool hold(int number, siginfo_t const* about) noexcept {
+// `about` is filled in for a handler that asked for it only (arch/x86/kernel/signal_64.c).
+bool hold(int number, int flags, siginfo_t const* about) noexcept {
     if (number != SIGCHLD || children_held == 0) return false;
-    if (!child_came) first_child = *about;
+    if (!child_came) {
+        first_child = {};
+        first_child.si_signo = SIGCHLD;
+        if (flags & SA_SIGINFO) first_child = *about;
+    }
     child_came = true;
     return true;
 }
@@ -47,9 +52,9 @@ constinit thread_local unsigned volatile running = 0;
 
 // The kernel passes all three arguments, whatever the flags (x86-64: arch/x86/kernel/signal_64.c).
 void on_signal(int number, siginfo_t* about, void* where) {
-    if (hold(number, about)) return;
     installed const& one = table[std::size_t(number)];
     int const flags = one.flags.load(std::memory_order_relaxed);
+    if (hold(number, flags, about)) return;
     handler_runs(flags & SA_RESTART);
     running = running + 1;
     void* const handler = one.handler.load(std::memory_order_relaxed);

@@ -122,6 +122,27 @@ TEST(system, a_handler_of_sigchld_does_not_take_its_child) {
     EXPECT_EQ(taken, 1);
 }
 
+TEST(system, the_handler_of_sigchld_is_told_of_the_first_child) {
+    static pid_t told = 0;
+    told = 0;
+    struct sigaction action {
+    }, before{};
+    action.sa_sigaction = [](int, siginfo_t* about, void*) { told = about->si_pid; };
+    action.sa_flags = SA_SIGINFO;
+    sigaction(SIGCHLD, &action, &before);
+    gate const closed;
+    auto runs = coir::spawn([&] { return system(closed.wait().c_str()); });
+    until_parked(runs);
+    pid_t const other = checked(fork(), "fork");
+    if (other == 0) _exit(0);
+    EXPECT_EQ(waitpid(other, nullptr, 0), other);
+    EXPECT_EQ(told, 0);
+    closed.open();
+    EXPECT_EQ(runs.get(), 0);
+    EXPECT_EQ(told, other);
+    sigaction(SIGCHLD, &before, nullptr);
+}
+
 TEST(system, what_others_start_meanwhile_inherits_nothing_of_it) {
     char const* const mask = "grep SigBlk /proc/self/status";
     auto const shown = [&] {
