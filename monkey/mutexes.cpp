@@ -64,9 +64,19 @@ void set_mark(pthread_mutex_t* mutex, std::uint32_t mark) noexcept {
 
 bool is_mine(pthread_mutex_t const* mutex) noexcept { return mark_in(mutex) == mark_of(*this_thread.current); }
 
+// libc's trylock of a robust mutex that cannot be recovered says so once and leaves it locked (glibc 2.36,
+// nptl/pthread_mutex_trylock.c, robust_entry); its timed lock does not.
+int try_in_libc(pthread_mutex_t* mutex) noexcept {
+    if (!(kind_of(mutex) & robust_flag)) [[likely]]
+        return real.pthread_mutex_trylock(mutex);
+    timespec const past{};
+    int const result = real.pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &past);
+    return result == ETIMEDOUT ? EBUSY : result;
+}
+
 // In the first moment the mark is still the last owner's, but then the count is 1.
 int try_one_that_knows_its_owner(pthread_mutex_t* mutex, mutex_type type) noexcept {
-    int const result = real.pthread_mutex_trylock(mutex);
+    int const result = try_in_libc(mutex);
     if (result == EDEADLK) return is_mine(mutex) ? EDEADLK : EBUSY; // a robust one says so
     if (result != 0 && result != EOWNERDEAD) return result;
     if (type == mutex_type::recursive && mutex->__data.__count > 1) {
@@ -82,7 +92,7 @@ int try_lock(pthread_mutex_t* mutex) noexcept {
     mutex_type const type = type_of(mutex);
     if (knows_owner(type)) [[unlikely]]
         return try_one_that_knows_its_owner(mutex, type);
-    return real.pthread_mutex_trylock(mutex);
+    return try_in_libc(mutex);
 }
 
 [[gnu::noinline]] long wait_for(pthread_mutex_t* mutex, time_limit const& limit, leaving how) {
