@@ -40,9 +40,10 @@ bucket* make_buckets() {
     return made.release();
 }
 
-// In a handler the ready queue of its thread may be in the middle of a change.
+// In a handler the ready queue of its thread may be in the middle of a change. And a holder that makes up for a handler
+// may find itself, queued and about to park.
 bool grant_to(waiter& one) noexcept {
-    if (handlers_running() == 0 || one.group) return grant(one);
+    if (one.group || (handlers_running() == 0 && one.who != this_thread.current)) return grant(one);
     one.granted = true;
     wake_elsewhere(*one.who, *one.home, one.epoch);
     return true;
