@@ -5,6 +5,7 @@
 // kernels) are asked with poll() first.
 
 #include "hub/offload.h"
+#include "hub/own_fd.h"
 #include "hub/ring.h"
 #include "monkey/bodies.h"
 #include "monkey/kernel.h"
@@ -130,13 +131,17 @@ long write_all(int fd, descriptor& about, iovec const* parts, std::size_t count)
     return total;
 }
 
+// A hub is told of what other threads send it by a write of libev's, to one of coir's own descriptors, which never
+// blocks: there the fiber may hold a thread_lock, and must not park.
 long write_parts(int fd, iovec const* parts, std::size_t count) {
     descriptor& about = describe(fd);
     switch (about.kind.load(std::memory_order_relaxed)) {
+    case file_kind::other:
+        if (is_own_fd(fd)) break;
+        [[fallthrough]];
     case file_kind::stream:
     case file_kind::packets:
-    case file_kind::pipe:
-    case file_kind::other: return write_all(fd, about, parts, count);
+    case file_kind::pipe: return write_all(fd, about, parts, count);
     case file_kind::disk: // goes to the page cache; only fsync waits for the disk
     case file_kind::unknown:
     case file_kind::none: break;
