@@ -1,4 +1,5 @@
-// Mutexes, read-write locks, spin locks and semaphores of libc, shared by fibers of one thread, and by fibers and threads.
+// Mutexes, read-write locks, spin locks and semaphores of libc, shared by fibers of one thread, and by fibers and
+// threads.
 
 #include "tests/monkey/fixture.h"
 #include "tests/monkey/natively.h"

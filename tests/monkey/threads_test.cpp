@@ -74,8 +74,8 @@ TEST(once, of_threads_and_fibers) {
     }
 }
 
-// Those that wait go on with what they were to call themselves, though the variables that std::call_once keeps it in are
-// the thread's.
+// Those that wait go on with what they were to call themselves, though the variables that std::call_once keeps it in
+// are the thread's.
 TEST(call_once, that_throws_is_called_by_the_next) {
     std::once_flag flag;
     std::string log;
@@ -120,6 +120,27 @@ TEST_ALONE(function_static, is_made_once_while_others_wait) {
     for (auto& each : all) EXPECT_EQ(each.get(), 1);
 }
 
+TEST(function_static, that_throws_is_made_by_the_next) {
+    std::string log;
+    std::vector<coir::fiber<void>> all;
+    for (char name : {'a', 'b', 'c', 'd'})
+        all.push_back(coir::spawn([&, name] {
+            try {
+                static int const made = [&] {
+                    usleep(10);
+                    log += name;
+                    if (name < 'c') throw std::runtime_error("not yet");
+                    return 1;
+                }();
+                EXPECT_EQ(made, 1);
+            } catch (std::runtime_error const&) {
+                log += '!';
+            }
+        }));
+    coir::joinall(all);
+    EXPECT_EQ(log, "a!b!c");
+}
+
 TEST_ALONE(function_static, is_made_once_by_threads_and_fibers) {
     runs = 0;
     std::thread other{[] { EXPECT_EQ(value_of_static(), 1); }};
@@ -154,14 +175,17 @@ TEST(join, lets_others_run_until_the_thread_has_ended) {
 TEST(join, of_oneself_and_of_what_cannot_be_joined) {
     EXPECT_EQ(pthread_join(pthread_self(), nullptr), EDEADLK);
     fd_pair pipe = fd_pair::pipe();
-    std::thread detached{[end = pipe.first] {
+    std::counting_semaphore<> ended{0};
+    std::thread detached{[&, end = pipe.first] {
         char byte;
         EXPECT_EQ(read(end, &byte, 1), 1);
+        ended.release();
     }};
     pthread_t const handle = detached.native_handle();
     detached.detach();
     EXPECT_EQ(pthread_join(handle, nullptr), EINVAL);
     EXPECT_EQ(write(pipe.second, "x", 1), 1);
+    ended.acquire();
 }
 
 TEST(join, as_c11_has_it) {
