@@ -636,7 +636,7 @@ TEST(semaphore, is_posted_in_handlers_that_interrupt_posts_and_waits) {
     semaphore mine, other;
     to_post = mine;
     handler const posts{SIGUSR1, SA_RESTART, post_in_handler};
-    constexpr int signals = 300;
+    constexpr int signals = 100;
     pthread_t const here = pthread_self();
     std::atomic<int> handled{0};
     std::thread sender{[&] {

@@ -120,7 +120,7 @@ TEST_ALONE(function_static, is_made_once_while_others_wait) {
     for (auto& each : all) EXPECT_EQ(each.get(), 1);
 }
 
-TEST(function_static, that_throws_is_made_by_the_next) {
+TEST_ALONE(function_static, that_throws_is_made_by_the_next) {
     std::string log;
     std::vector<coir::fiber<void>> all;
     for (char name : {'a', 'b', 'c', 'd'})
