@@ -21,6 +21,7 @@
 #include <atomic>
 #include <cerrno>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <sys/wait.h>
 
@@ -157,7 +158,11 @@ long body::daemon(int stay_in_directory, int keep_open) {
 
 constinit thread_local pid_t bare_child_of = 0;
 
-void bare_child_comes() noexcept { bare_child_of = pid_t(kernel(SYS_getpid)); }
+// A child of fork, which may come before the mark is taken away, has a hub of its own.
+void bare_child_comes() noexcept {
+    [[maybe_unused]] static int const once = pthread_atfork(nullptr, nullptr, [] { bare_child_of = 0; });
+    bare_child_of = pid_t(kernel(SYS_getpid));
+}
 
 bool in_marked_child() noexcept {
     if (kernel(SYS_getpid) != bare_child_of) return true;

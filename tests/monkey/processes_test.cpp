@@ -338,6 +338,24 @@ TEST(vfork, and_exec_from_many_fibers) {
     for (int i = 0; i < 50; ++i) EXPECT_EQ(all[std::size_t(i)].get(), i);
 }
 
+// The parent makes no hooked call in between.
+TEST(vfork, a_fork_after_it_makes_a_child_with_fibers) {
+    fd_pair pipe = fd_pair::pipe();
+    pid_t const first = vfork();
+    if (first == 0) _exit(0);
+    pid_t const second = fork();
+    if (second == 0) {
+        char byte;
+        auto reader = coir::spawn([&] { return read(pipe.first, &byte, 1); });
+        coir::yield();
+        _exit(!reader.ready() && write(pipe.second, "x", 1) == 1 && reader.get() == 1 ? 3 : 4);
+    }
+    int status = 0;
+    EXPECT_EQ(waitpid(second, &status, 0), second);
+    EXPECT_TRUE(ended_with_3(status));
+    EXPECT_EQ(waitpid(first, &status, 0), first);
+}
+
 // The file is its parent's, too; from then on the flag is asked for before each wait.
 TEST(vfork, o_nonblock_that_the_child_sets_is_noticed) {
     fd_pair pipe = fd_pair::pipe();
