@@ -187,7 +187,6 @@ TEST(wait, errors_are_the_kernels) {
     same([&] { return waitid(P_ALL, 0, &about, 0); });
     same([&] { return waitid(P_PID, 0, &about, WEXITED); });
     same([&] { return waitid(P_PIDFD, 100'000, &about, WEXITED); });
-    same([&] { return waitid(idtype_t(77), 0, &about, WEXITED); });
     child one;
     same([&] { return waitpid(one.pid, nullptr, WNOHANG); });
     same([&] { return waitpid(one.pid, nullptr, 0x800000); });
