@@ -35,7 +35,7 @@ std::uint32_t parse(std::string_view list, std::string& error) {
         if (without) name.remove_prefix(1);
         std::uint32_t which = name == "all" ? all : 0;
         for (unsigned i = 0; i < family_count; ++i)
-            if (name == families[i].name) which = 1u << i;
+            if (name == families[i].name) which |= 1u << i;
         if (!which && !name.empty() && name != "none") {
             error = "'" + std::string(name) + "' is no family of calls: there are all, none, " + names_of_all();
             return all;

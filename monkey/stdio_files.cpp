@@ -5,6 +5,7 @@
 #include "monkey/file_calls.h"
 
 #include <cstdlib>
+#include <exception>
 
 // Exported by glibc for libraries that walk its FILEs.
 extern "C" {
@@ -153,6 +154,16 @@ long body::rewind(FILE* stream) {
 
 long body::setvbuf(FILE* stream, char* buffer, int mode, size_t size) {
     return moved(stream, [=] { return real.setvbuf(stream, buffer, mode, size); });
+}
+
+// libc writes what is pending when the handlers of atexit have run, and no fiber runs any more: what has to be waited
+// for is written now. Not what the program prints in its handlers, nor when main returns, of which no symbol tells.
+long body::exit(int status) {
+    try {
+        flush_all();
+    } catch (std::exception const&) {} // a fiber that is killed, or no memory: libc writes it
+    real.exit(status);
+    std::abort(); // it does not return
 }
 
 long body::flockfile(FILE* stream) {

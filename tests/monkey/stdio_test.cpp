@@ -1,4 +1,5 @@
 #include "tests/monkey/fixture.h"
+#include "tests/rerun.h"
 
 #include <clocale>
 #include <csignal>
@@ -410,6 +411,21 @@ TEST(stdio, flushing_and_closing_wait) {
         EXPECT_EQ(read(ends.first, got, sizeof got), 7);
         EXPECT_STREQ(got, "pending");
     }
+}
+
+TEST(stdio, DISABLED_exit_with_a_full_pipe) {
+    fd_pair ends = fd_pair::pipe();
+    fill_up(ends.second);
+    FILE* const out = fdopen(dup(ends.second), "w");
+    fputs("pending", out);
+    auto reader = reader_of(ends.first);
+    exit(42);
+}
+
+TEST(stdio, exit_waits_for_what_is_pending) {
+    auto const child = rerun("stdio.DISABLED_exit_with_a_full_pipe");
+    EXPECT_TRUE(WIFEXITED(child.status));
+    EXPECT_EQ(WEXITSTATUS(child.status), 42) << child.error;
 }
 
 TEST(stdio, dprintf_waits) {

@@ -33,7 +33,7 @@ wrong += [f'libcoir exports {name}' for name in sorted(names) if not ours.match(
 if len(names) < 20:
     wrong.append(f'libcoir exports next to nothing: {sorted(names)}')
 
-rows = re.findall(r'^(?:HOOK|ALIAS|INNER|TRACK|TRACK_INNER|ALWAYS)\(\w+,\s*[^,]+,\s*(\w+)\s*[,)]',
+rows = re.findall(r'^(?:HOOK|ALIAS|INNER|TRACK|TRACK_INNER|ALWAYS|VARIADIC|VARIADIC_INNER)\(\w+,\s*[^,]+,\s*(\w+)\s*[,)]',
                   (root / 'monkey/hooks.def').read_text(), re.M)
 table = set(rows)
 # These rows begin with the type of the result.
