@@ -13,12 +13,16 @@
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 namespace coir::monkey {
 namespace {
 
 // What libc's function returned, in the kernel's convention.
 long kernel_result(long result) noexcept { return result == -1 ? -errno : result; }
+
+// One of coir's own, and it is not coir that asks: libev does so within a scope.
+bool hidden(int fd) noexcept { return is_own_fd(fd) && !own_fd_scope::on_this_thread(); }
 
 } // namespace
 
@@ -33,7 +37,7 @@ long body::fdatasync(int fd) {
 // The hub's own are out of the program's reach; what libev closes is the hub's.
 long body::close(int fd) {
     if (is_own_fd(fd)) [[unlikely]] {
-        if (!own_fd_scope::on_this_thread()) return -EBADF;
+        if (hidden(fd)) return -EBADF;
         close_own_fd(fd);
         return 0;
     }
@@ -74,21 +78,34 @@ long body::closefrom(int first) {
 }
 
 long body::dup(int from) {
+    if (is_own_fd(from)) return -EBADF;
     shared(from);
     int const made = real.dup(from);
     if (made >= 0) ends(made);
     return made < 0 ? -errno : made;
 }
 
-long body::dup2(int from, int to) { return from == to ? kernel_result(real.dup2(from, to)) : body::dup3(from, to, 0); }
+long body::dup2(int from, int to) {
+    if (hidden(from)) return -EBADF;
+    return from == to ? kernel_result(real.dup2(from, to)) : body::dup3(from, to, 0);
+}
 
 long body::dup3(int from, int to, int flags) {
-    if (is_own_fd(to)) return -EBADF; // as above the limit
+    if (is_own_fd(to) || hidden(from)) return -EBADF; // as above the limit
     if (from != to) ends(to), shared(from);
     return kernel_result(real.dup3(from, to, flags));
 }
 
+// Programs find out with these which numbers are open: coir's own are not, also where they cannot lie above the limit.
+long body::fstat(int fd, struct stat* about) { return hidden(fd) ? -EBADF : kernel(SYS_fstat, fd, about); }
+
+// Both versions that glibc knows for this machine are the kernel's structure (sysdeps/unix/sysv/linux/fxstat64.c).
+long body::fxstat(int version, int fd, struct stat* about) {
+    return version == 0 || version == 1 ? body::fstat(fd, about) : -EINVAL;
+}
+
 long body::fcntl(int fd, int command, void* argument) {
+    if (hidden(fd)) return -EBADF;
     if (command == F_SETFL) changes(fd); // the flags may say O_NONBLOCK now, or no longer
     if (command == F_DUPFD || command == F_DUPFD_CLOEXEC) shared(fd);
     if ((command == F_SETLKW || command == F_OFD_SETLKW) && hub::in_fiber()) return record_lock(fd, command, argument);

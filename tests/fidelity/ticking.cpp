@@ -1,6 +1,6 @@
-// libticking.so: preloaded behind the shim, it makes the main code of any program a fiber beside a ticking one. So every
-// blocking call of the program's main thread parks, and whoever waits for something that only that thread does, in the
-// loop's stead, is found out.
+// libticking.so: preloaded behind the shim, it makes the main code of any program a fiber beside a ticking one. So
+// every blocking call of the program's main thread parks, and whoever waits for something that only that thread does,
+// in the loop's stead, is found out.
 //
 // The hub is made, and the ticking fiber spawned, before main(). It sleeps, so it costs nothing while main runs, and it
 // does not keep the process: that ends when main returns, as ever. A forked child, where a fiber that forked goes on
@@ -59,8 +59,8 @@ void after_fork() {
     char const* const path = std::getenv("TICKING_LOG");
     if (!path || !main_fiber) return;
     char line[96];
-    int const length = std::snprintf(line, sizeof line, "%d %" PRIu64 " %" PRIu32 "\n", int(getpid()), ticks,
-                                     main_fiber->epoch);
+    int const length =
+        std::snprintf(line, sizeof line, "%d %" PRIu64 " %" PRIu32 "\n", int(getpid()), ticks, main_fiber->epoch);
     long const file = syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
     if (file < 0) return; // whoever reads the log misses the line
     [[maybe_unused]] long const written = syscall(SYS_write, file, line, length);

@@ -8,8 +8,12 @@
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+
+// What fstat was to programs built before glibc 2.33; no header declares it any more.
+extern "C" int fxstat_of_libc(int version, int fd, struct stat* about) asm("__fxstat");
 
 namespace {
 
@@ -181,6 +185,25 @@ TEST_ALONE(own_descriptors, survive_a_program_that_closes_all_it_finds) {
     EXPECT_EQ(dup2(0, own[1]), -1);
     EXPECT_EQ(errno, EBADF);
     still_works();
+    for (int fd : own) {
+        struct stat about;
+        struct stat64 about64;
+        for (int result : {fstat(fd, &about), fstat64(fd, &about64), fcntl(fd, F_GETFD), fcntl(fd, F_GETFL),
+                           fcntl(fd, F_SETFD, 0), fcntl(fd, F_DUPFD, 0), dup(fd), dup2(fd, fd)}) {
+            EXPECT_EQ(result, -1) << fd;
+            EXPECT_EQ(errno, EBADF);
+        }
+    }
+    still_works();
+    struct stat about, same;
+    EXPECT_EQ(fstat(pair.first, &about), 0);
+    EXPECT_TRUE(S_ISSOCK(about.st_mode));
+    EXPECT_EQ(fxstat_of_libc(1, pair.first, &same), 0);
+    EXPECT_EQ(about.st_ino, same.st_ino);
+    EXPECT_EQ(fxstat_of_libc(1, own[0], &same), -1);
+    EXPECT_EQ(errno, EBADF);
+    EXPECT_EQ(fxstat_of_libc(2, pair.first, &same), -1);
+    EXPECT_EQ(errno, EINVAL);
     EXPECT_EQ(close_range(2, 1, 0), -1);
     EXPECT_EQ(errno, EINVAL);
 }
