@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 
@@ -54,10 +55,11 @@ void see_what_another_number_sets(fd_pair const& pair) {
     waits_until_written(pair);
 }
 
+// By system call: for a hook coir's own are not open.
 std::vector<int> open_descriptors() {
     std::vector<int> all;
     for (int fd = 0; fd < 70'000; ++fd)
-        if (fcntl(fd, F_GETFD) >= 0) all.push_back(fd);
+        if (syscall(SYS_fcntl, fd, F_GETFD) >= 0) all.push_back(fd);
     return all;
 }
 
