@@ -9,8 +9,8 @@ the same, a test and its reason per line; a difference that it does not list fai
 that no longer occurs.
 
 Some of the tests depend on the time that the machine has for them. One that ended differently is therefore run again,
-several times on both sides. It is a difference if it ends at least once again as it did with the shim and never
-without; what occurred once and cannot be made to occur again is named, and counted, as unsteady.
+several times on both sides. It is a difference if it then ends with the shim, at least once, as it never does without;
+what cannot be made to occur again is named, and counted, as unsteady.
 """
 import os
 import pathlib
@@ -24,6 +24,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 PYTHON = '/usr/bin/python3.11'
 PATIENCE = 240  # seconds without any test that begins or ends
 AGAIN = 5  # runs of a test that ended differently
+MOST_LOST = 5  # processes of a module that died or hung; the next one goes on behind the test that it was at
 
 # Whether the main thread waits for anything in them, so that ticks must be seen while it does.
 MODULES = {
@@ -38,24 +39,24 @@ class Run:
     """One module, or some tests of it, on one side: how each test ended, and whether the shim had anything to do."""
 
     def __init__(self, module, shim, only=()):
-        self.module, self.shim, self.only = module, shim, list(only)
+        self.module, self.shim, self.side = module, shim, SIDES[bool(shim)]
         self.outcomes = {}
         self.trouble = []  # of the process, not of a test
         self.ticks = self.parks = 0
-        lost = []
-        while self.go(['--only', *only] if only else ['--except', *self.outcomes] if lost else []):
-            lost.append(self.current)
-            if self.current is None or len(lost) == 20:
-                self.trouble.append(f'{module}: no way to the end')
+        lost, chosen = 0, bool(only)
+        while not self.go(['--only', *only] if only else ['--except', *self.outcomes]):
+            lost += 1
+            only = [test for test in only if test not in self.outcomes]
+            if chosen and not only:
                 break
-            if only:
-                self.only.remove(self.current)
-                only = self.only
-                if not only:
-                    break
+            if self.current is None or lost == MOST_LOST:
+                self.trouble.append(f'{module} {self.side}: no way to the end')
+                break
+        if not self.outcomes:
+            self.trouble.append(f'{module} {self.side}: no test was run')
 
     def go(self, choice):
-        """True if the process did not come to its end: `current` is the test that it was at."""
+        """False if the process did not come to its end: `current` is the test that it was at."""
         with tempfile.TemporaryDirectory(prefix='fidelity-') as directory:
             record, log, ticks = (os.path.join(directory, name) for name in ('record', 'log', 'ticks'))
             work = os.path.join(directory, 'work')
@@ -80,11 +81,11 @@ class Run:
                 how = 'hung' if hung else f'status {child.returncode}'
                 if self.current is not None:
                     self.outcomes[self.current] = 'hung' if hung else 'died'
-                print(f'{self.module} {SIDES[bool(self.shim)]}: {how} in {self.current}', *said[-60:], sep='\n    ')
-                return True
+                print(f'{self.module} {self.side}: {how} in {self.current}', *said[-60:], sep='\n    ')
+                return False
             if self.shim:
                 self.check_shim(ended, ticks)
-            return False
+            return True
 
     def wait_for(self, child, record):
         size, since = 0, time.monotonic()
@@ -123,9 +124,9 @@ class Run:
         return None
 
     def check_shim(self, ended, ticks):
-        process, *mapped = ended
-        if mapped != [pathlib.Path(each).name for each in self.shim]:
-            self.trouble.append(f'{self.module}: the shim was not active: {mapped}')
+        process, library = ended
+        if library != pathlib.Path(self.shim[0]).name:
+            self.trouble.append(f'{self.module}: the shim was not active: read is that of {library}')
             return
         lines = [line.split() for line in open(ticks)] if os.path.exists(ticks) else []
         own = [line for line in lines if line[0] == process]
@@ -152,19 +153,14 @@ def differ(without, beneath):
     return sorted(test for test in without.keys() | beneath.keys() if without.get(test) != beneath.get(test))
 
 
-def steady(module, shim, test, beneath):
-    """Runs a test that ended so beneath the shim some more times; true if it does that again, and not without."""
+def steady(module, shim, test, without):
+    """Runs a test that ended differently some more times: true if it ends beneath the shim as it never does without."""
     if not test.startswith('test.'):
         return True  # a fixture of a class or a module
-    test = test.split(' ')[0]  # a subtest goes with its test
-    runs = {side: [Run(module, shim if side == 'with' else (), [test]).outcomes for _ in range(AGAIN)] for side in SIDES}
-    ended = {side: [run.get(test) for run in runs[side]] for side in SIDES}
-    print(f'  again, without: {ended["without"]}, with: {ended["with"]}')
-    good = {'passed', 'skipped', 'expected-failure'}
-    bad = {side: sum(each not in good for each in ended[side]) for side in SIDES}
-    if beneath in good:  # it failed without the shim
-        return bad['with'] > 0 and bad['without'] == 0
-    return bad['with'] > 0 and bad['without'] == 0 or beneath == 'skipped'
+    test_itself = test.split(' ')[0]  # a subtest goes with its test
+    ended = [[Run(module, side, [test_itself]).outcomes.get(test) for _ in range(AGAIN)] for side in ((), shim)]
+    print(f'    again, without: {ended[0]}, with: {ended[1]}')
+    return bool(set(ended[1]) - {without, *ended[0]})
 
 
 def main():
@@ -190,7 +186,7 @@ def main():
             print(f'  {test}: {without.get(test)} without, {beneath.get(test)} with')
             if test in known:
                 occurred.add(test)
-            elif steady(module, shim, test, beneath.get(test)):
+            elif steady(module, shim, test, without.get(test)):
                 wrong.append(f'{test}: {without.get(test)} without, {beneath.get(test)} with')
             else:
                 unsteady.append(test)
