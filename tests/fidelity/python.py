@@ -29,7 +29,7 @@ MOST_LOST = 5  # processes of a module that died or hung; the next one goes on b
 # Whether the main thread waits for anything in them, so that ticks must be seen while it does.
 MODULES = {
     'test_socket': True, 'test_select': True, 'test_selectors': True, 'test_poll': True, 'test_epoll': True,
-    'test_time': True, 'test_queue': False, 'test_thread': False, 'test_subprocess': True, 'test_httpservers': True,
+    'test_time': True, 'test_queue': True, 'test_thread': True, 'test_subprocess': True, 'test_httpservers': True,
     'test_urllib2_localnet': True, 'test_io': True, 'test_file': False,
 }
 SIDES = ('without', 'with')
