@@ -62,13 +62,13 @@ long no_throw(Body body) noexcept {
     }
 }
 
+// libc leaves errno alone where nothing failed; waiting does not.
 template <class Result, class Body>
 Result sets_errno(Body body) noexcept {
+    int const before = errno;
     long const result = no_throw(body);
-    if (result >= 0) [[likely]]
-        return Result(result);
-    errno = int(-result);
-    return Result(-1);
+    errno = result >= 0 ? before : int(-result);
+    return result >= 0 ? Result(result) : Result(-1);
 }
 
 template <class Result, class Body>
