@@ -13,6 +13,7 @@
 
 #include <cerrno>
 #include <clocale>
+#include <type_traits>
 #include <utility>
 
 namespace coir::monkey {
@@ -48,7 +49,10 @@ auto by_kind(FILE* stream, bool lock, Libc libc, Own own) {
 /// likes in one call. It takes its time (some 10 µs), and ends with EINTR after a handler, or if the fiber is killed.
 template <class Libc>
 auto on_thread(file_turn& turn, Libc libc) {
-    decltype(libc()) result{};
+    using result_type = decltype(libc());
+    result_type result{}; // what tells a failure, if the fiber is killed before the call has begun
+    if constexpr (!std::is_pointer_v<result_type> && !std::is_same_v<result_type, std::size_t>)
+        result = result_type(EOF);
     int error = errno;
     locale_t const locale = uselocale(nullptr);
     long ended = 0;

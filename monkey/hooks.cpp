@@ -184,6 +184,10 @@ Result stdio(Body body) noexcept {
 #define WORK(result, symbol, parameters, arguments) WORK_IF(true, result, symbol, parameters, arguments) CHECK(symbol)
 #define PATH(result, symbol, parameters, arguments, at, path, follow)                                                  \
     WORK_IF(!is_cached(at, path, follow), result, symbol, parameters, arguments) CHECK(symbol)
+#define GONE(result, symbol, parameters, arguments, at, path)                                                          \
+    WORK_IF(!is_removed_at_once(at, path), result, symbol, parameters, arguments) CHECK(symbol)
+#define MADE(result, symbol, parameters, arguments, at, path)                                                          \
+    WORK_IF(!is_made_at_once(at, path), result, symbol, parameters, arguments) CHECK(symbol)
 #define PATH_INNER(result, symbol, parameters, arguments, at, path, follow)                                            \
     WORK_IF(!is_cached(at, path, follow), result, symbol, parameters, arguments)
 #define ALWAYS(convention, result, symbol, parameters, arguments, call)                                                \

@@ -9,6 +9,7 @@
 #include "monkey/signals.h"
 
 #include <cerrno>
+#include <climits>
 #include <cstring>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -25,23 +26,43 @@ long look_up(int at, char const* path, bool follow) noexcept {
     return kernel(SYS_openat2, at, path, &how, sizeof how);
 }
 
+// The directory that the last name of `path` is in. What a name that is to be made may still wait for is a block of it.
+bool is_parent_cached(int at, char const* path) noexcept {
+    char parent[PATH_MAX];
+    std::size_t length = strnlen(path, sizeof parent);
+    if (length == sizeof parent) return true; // ENAMETOOLONG
+    while (length > 1 && path[length - 1] == '/') --length;
+    while (length > 0 && path[length - 1] != '/') --length;
+    if (length == 0) return true; // `at` itself
+    std::memcpy(parent, path, length);
+    parent[length] = 0;
+    return is_cached(at, parent);
+}
+
+// What is freed when such a file is emptied or removed takes time.
+constexpr off_t large = 1 << 20;
+
+bool is_large(struct stat const& about) noexcept { return S_ISREG(about.st_mode) && about.st_size > large; }
+
 // What opening a file waits for, beside the processor.
 enum class opening { nothing, a_disk, the_other_end };
 
 opening what_open_waits_for(int at, char const* path, int flags) noexcept {
-    bool const never_a_fifo = flags & (O_PATH | O_DIRECTORY | O_NONBLOCK) || (flags & O_CREAT && flags & O_EXCL);
-    if (never_a_fifo) return opening::a_disk;
+    if (flags & (O_PATH | O_DIRECTORY | O_NONBLOCK) && !(flags & (O_CREAT | O_TRUNC))) return opening::a_disk;
     bool const follow = !(flags & O_NOFOLLOW);
     struct stat about {};
     long const found = look_up(at, path, follow);
+    bool const makes = found == -EAGAIN && flags & O_CREAT && is_parent_cached(at, path);
     if (found >= 0) {
         kernel(SYS_fstat, found, &about);
         kernel(SYS_close, found);
+    } else if (makes) {
+        kernel(SYS_newfstatat, at, path, &about, follow ? 0 : AT_SYMLINK_NOFOLLOW);
     } else if (found == -EAGAIN) {
         by_worker([&] { return kernel(SYS_newfstatat, at, path, &about, follow ? 0 : AT_SYMLINK_NOFOLLOW); }, "open");
     }
-    if (S_ISFIFO(about.st_mode)) return opening::the_other_end;
-    return found == -EAGAIN || flags & (O_CREAT | O_TRUNC) ? opening::a_disk : opening::nothing;
+    if (S_ISFIFO(about.st_mode) && !(flags & O_NONBLOCK)) return opening::the_other_end;
+    return (found == -EAGAIN && !makes) || (flags & O_TRUNC && is_large(about)) ? opening::a_disk : opening::nothing;
 }
 
 } // namespace
@@ -50,6 +71,20 @@ bool is_cached(int at, char const* path, bool follow) noexcept {
     long const found = look_up(at, path, follow);
     if (found >= 0) kernel(SYS_close, found);
     return found != -EAGAIN;
+}
+
+bool is_removed_at_once(int at, char const* path) noexcept {
+    struct stat about {};
+    long const found = look_up(at, path, false);
+    if (found >= 0) {
+        kernel(SYS_fstat, found, &about);
+        kernel(SYS_close, found);
+    }
+    return found != -EAGAIN && !is_large(about);
+}
+
+bool is_made_at_once(int at, char const* path) noexcept {
+    return is_parent_cached(at, path) && (!is_cached(at, path, false) || is_removed_at_once(at, path));
 }
 
 // The ring makes the call from the cache if it can, and goes on by itself otherwise. Its first try would open a FIFO as

@@ -13,6 +13,12 @@ namespace coir::monkey {
 /// calls.
 bool is_cached(int at, char const* path, bool follow = true) noexcept;
 
+/// The same of a name that is about to be removed or replaced: and there is no large file behind it to be freed.
+bool is_removed_at_once(int at, char const* path) noexcept;
+
+/// The same of a name that is about to be made, perhaps over another: its directory is in the cache.
+bool is_made_at_once(int at, char const* path) noexcept;
+
 /// **Parks.** Makes `call` on a worker thread, which leaves errno as the call did; at once if there can be no worker.
 template <class Call>
 auto by_worker(Call call, char const* what) noexcept {

@@ -192,9 +192,26 @@ TEST(paths, calls_that_workers_make_leave_results_and_errors) {
 }
 
 TEST(paths, others_run_while_a_worker_is_at_it) {
-    directory const here;
     int turns = 0;
     auto other = coir::spawn([&] { ++turns; });
-    EXPECT_EQ(mkdir(here.in("d").c_str(), 0700), 0);
+    sync(); // never at once
     EXPECT_EQ(turns, 1);
+}
+
+TEST(paths, what_makes_a_name_in_a_known_directory_makes_no_thread) {
+    directory const here;
+    auto const threads = [] {
+        struct stat tasks;
+        EXPECT_EQ(stat("/proc/self/task", &tasks), 0);
+        return tasks.st_nlink;
+    };
+    auto const before = threads();
+    FILE* const file = fopen(here.in("a").c_str(), "w");
+    ASSERT_NE(file, nullptr);
+    EXPECT_GE(fputs("abc", file), 0);
+    EXPECT_EQ(fclose(file), 0);
+    EXPECT_EQ(rename(here.in("a").c_str(), here.in("b").c_str()), 0);
+    EXPECT_EQ(mkdir(here.in("d").c_str(), 0700), 0);
+    EXPECT_EQ(unlink(here.in("b").c_str()), 0);
+    EXPECT_EQ(threads(), before);
 }
