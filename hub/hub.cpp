@@ -19,6 +19,7 @@ namespace coir {
 
 constinit thread_local scheduler this_scheduler{};
 constinit std::atomic<bool> hub_was_made{false};
+constinit std::atomic<bool> ring_was_made{false};
 
 namespace {
 

@@ -3,6 +3,7 @@
 #include "fiber/sanitizer.h"
 #include "fiber/thread_lock.h"
 #include "hub/hub.h"
+#include "hub/scheduler.h"
 #include "hub/worker_pool.h"
 
 #include <algorithm>
@@ -40,7 +41,8 @@ struct registry {
 };
 
 // The kernel's own, which do the work of an io_uring: they are named so (io_uring/io-wq.c, io_uring/sqpoll.c), end when
-// they have had nothing to do for some seconds, and wake nobody but by what the ring expects anyway.
+// they have had nothing to do for some seconds, and wake nobody but by what the ring expects anyway. To
+// descriptors for a moment, which a program of one thread may notice.
 std::size_t kernel_threads() noexcept {
     std::size_t count = 0;
     DIR* const tasks = opendir("/proc/self/task");
@@ -64,7 +66,8 @@ bool others_run(std::size_t hubs) noexcept {
     if (stat("/proc/self/task", &tasks) != 0) return true;
     std::size_t const threads = tasks.st_nlink - 2; // proc(5): a directory for each, beside . and ..
     std::size_t const expected = hubs + idle_workers() + sanitizer_threads;
-    return threads > expected && threads > expected + kernel_threads();
+    return threads > expected &&
+           (!ring_was_made.load(std::memory_order_relaxed) || threads > expected + kernel_threads());
 }
 
 } // namespace

@@ -66,6 +66,7 @@ ring::ring(hub& home) : fd_waiter(static_cast<waiter_group&>(*this), -1, directi
     if (int const error = open_ring(ring_); error < 0)
         throw std::system_error(-error, std::generic_category(), "io_uring_setup");
     fd = ring_.ring_fd;
+    ring_was_made.store(true, std::memory_order_relaxed);
     watched_ = home.watch_fd(*this);
     home.watchers().entries += watched_; // alone it is nothing to wait for
 }

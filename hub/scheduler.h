@@ -26,6 +26,9 @@ extern COIR_API constinit thread_local scheduler this_scheduler __attribute__((t
 /// Some thread of the process makes, has or had a hub: from then on the shim keeps its books. Any thread.
 extern COIR_API constinit std::atomic<bool> hub_was_made;
 
+/// Some thread of the process has, or had, an io_uring. Any thread.
+extern COIR_API constinit std::atomic<bool> ring_was_made;
+
 inline context& next_to_run(scheduler& here) noexcept {
     if (here.ready.empty() || --here.budget < 0) return *here.loop;
     return here.ready.pop();
