@@ -18,6 +18,7 @@ constinit std::atomic<std::uint32_t> patched_families{0};
 namespace {
 
 constexpr std::uint32_t known = 1u << 31;
+
 } // namespace
 
 std::uint32_t read_patched_families() noexcept {

@@ -25,7 +25,9 @@ extern constinit std::atomic<bool> counts_calls;
 /// One call that a fiber makes of a hooked symbol.
 class counted_call {
 public:
-    explicit counted_call(row which) noexcept : row_(which), counts_(counts_calls.load(std::memory_order_relaxed)) {
+    // Rows that keep the books of descriptors run on threads without fibers, too.
+    explicit counted_call(row which) noexcept
+        : row_(which), counts_(counts_calls.load(std::memory_order_relaxed) && this_thread.current) {
         if (counts_) [[unlikely]]
             begin();
     }

@@ -10,7 +10,8 @@ import sys
 import tempfile
 
 shim, stats = map(os.path.abspath, sys.argv[1:3])
-PROGRAM = ['/usr/bin/python3', '-c', "import socket, time; time.sleep(0.01); a, b = socket.socketpair(); a.send(b'x'); print(b.recv(9))"]
+PROGRAM = ['/usr/bin/python3', '-c', "import socket, threading, time; time.sleep(0.01); "
+           "t = threading.Thread(target=lambda: open('/dev/null').close()); t.start(); t.join(); a, b = socket.socketpair(); a.send(b'x'); print(b.recv(9))"]
 
 
 def run(**more):
