@@ -41,6 +41,7 @@ TEST(ring, what_is_there_is_read_without_parking) {
     EXPECT_EQ(byte, 'x');
     EXPECT_FALSE(other_ran);
     EXPECT_EQ(read_byte(-1, byte), -EBADF);
+    other.join();
 }
 
 TEST(ring, parks_until_it_is_there) {
