@@ -15,15 +15,20 @@
 #include <cwchar>
 #include <dirent.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <mqueue.h>
 #include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
+#include <pwd.h>
+#include <resolv.h>
 #include <semaphore.h>
+#include <shadow.h>
 #include <spawn.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/sem.h>
@@ -31,12 +36,15 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/swap.h>
 #include <sys/time.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
+#include <syslog.h>
+#include <termios.h>
 #include <threads.h>
 #include <unistd.h>
 #include <utime.h>
@@ -52,5 +60,8 @@ namespace coir::monkey {
 
 /// popen made `stream`: closing it waits for the command.
 bool is_command(FILE* stream);
+
+/// The state of the resolver that is this thread's, `_res`, as resolv.conf says now unless the program has changed it.
+res_state own_resolver();
 
 } // namespace coir::monkey

@@ -4,6 +4,7 @@
 #include "hub/per_fd.h"
 #include "monkey/kernel.h"
 
+#include <algorithm>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/socket.h>
@@ -30,10 +31,10 @@ std::int64_t limit_of(int fd, int option) noexcept {
     return limit.tv_sec * 1'000'000'000ll + limit.tv_usec * 1000ll;
 }
 
-bool is_nonblocking(int fd) noexcept {
-    long const flags = kernel(SYS_fcntl, fd, F_GETFL, 0);
-    return flags >= 0 && (flags & O_NONBLOCK);
-}
+// O_NONBLOCK and the like; none if it is not open.
+int flags_of(int fd) noexcept { return std::max(0, int(kernel(SYS_fcntl, fd, F_GETFL, 0))); }
+
+bool is_nonblocking(int fd) noexcept { return flags_of(fd) & O_NONBLOCK; }
 
 file_kind kind_of_socket(int fd) noexcept {
     int type = 0;
@@ -58,7 +59,9 @@ file_kind kind_of(int fd) noexcept {
 void fill_in(descriptor& entry, int fd) noexcept {
     file_kind const kind = kind_of(fd);
     if (kind == file_kind::none) return; // stays unknown: the number may be a file the next time
-    entry.nonblocking.store(is_nonblocking(fd), std::memory_order_relaxed);
+    int const flags = flags_of(fd);
+    entry.nonblocking.store(flags & O_NONBLOCK, std::memory_order_relaxed);
+    entry.written_through.store(flags & (O_SYNC | O_DSYNC | O_DIRECT), std::memory_order_relaxed);
     entry.drained.store(false, std::memory_order_relaxed);
     bool const is_socket = kind == file_kind::stream || kind == file_kind::packets;
     entry.receive_limit = is_socket ? limit_of(fd, SO_RCVTIMEO) : 0;

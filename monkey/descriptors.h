@@ -32,7 +32,8 @@ struct patience {
 struct descriptor {
     std::atomic<file_kind> kind{file_kind::unknown};
     std::atomic<bool> nonblocking{false};
-    std::atomic<bool> drained{false}; // the last read on this stream took all there was: wait before the next
+    std::atomic<bool> drained{false};         // the last read on this stream took all there was: wait before the next
+    std::atomic<bool> written_through{false}; // O_SYNC, O_DSYNC, O_DIRECT: a write waits for the disk
     std::atomic<std::uint32_t> alone_since{
         0}; // no other number or process had it when so many had been shared; 0: may have
     std::int64_t receive_limit{0};

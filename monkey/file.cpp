@@ -6,6 +6,7 @@
 #include "monkey/bodies.h"
 #include "monkey/descriptors.h"
 #include "monkey/kernel.h"
+#include "monkey/lasting.h"
 #include "monkey/real.h"
 
 #include <cerrno>
@@ -23,6 +24,19 @@ long kernel_result(long result) noexcept { return result == -1 ? -errno : result
 
 // One of coir's own, and it is not coir that asks: libev does so within a scope.
 bool hidden(int fd) noexcept { return is_own_fd(fd) && !own_fd_scope::on_this_thread(); }
+
+// Of a terminal: until what was written is sent (ioctl_tty(2)).
+bool waits_for_output(unsigned long command) noexcept {
+    switch (command) {
+    case TCSETSW:
+    case TCSETSF:
+    case TCSETAW:
+    case TCSETAF:
+    case TCSBRK:
+    case TCSBRKP: return true;
+    default: return false;
+    }
+}
 
 } // namespace
 
@@ -53,9 +67,18 @@ long body::epoll_create1(int flags) {
 }
 
 long body::eventfd(unsigned value, int flags) {
-    int const made = real.eventfd(value, flags);
-    own_fd_scope* const own = own_fd_scope::on_this_thread();
-    return made < 0 ? -errno : own ? own->keep(made) : made;
+    int const number = real.eventfd(value, flags);
+    if (number < 0) return -errno;
+    if (own_fd_scope* const own = own_fd_scope::on_this_thread()) return own->keep(number);
+    made(number);
+    return number;
+}
+
+long body::pipe2(int* both, int flags) {
+    if (real.pipe2(both, flags) != 0) return -errno;
+    made(both[0]);
+    made(both[1]);
+    return 0;
 }
 
 // Around coir's own.
@@ -114,6 +137,8 @@ long body::fcntl(int fd, int command, void* argument) {
 
 long body::ioctl(int fd, unsigned long command, void* argument) {
     if (command == FIONBIO) changes(fd);
+    if (waits_for_output(command) && hub::in_fiber())
+        return lasting([&] { return kernel(SYS_ioctl, fd, command, argument); }, "ioctl of a terminal");
     return kernel_result(real.ioctl(fd, command, argument));
 }
 

@@ -119,6 +119,17 @@ Result as_is(Body body) noexcept {
     return Result(no_throw(body));
 }
 
+// So that a function without a result can have its list of arguments ended after the call.
+template <class Call>
+auto result_of(Call call) {
+    if constexpr (std::is_void_v<decltype(call())>) {
+        call();
+        return 0;
+    } else {
+        return call();
+    }
+}
+
 // What a function of stdio gives when it fails: EOF or WEOF, NULL, no items.
 template <class Result>
 Result failure() noexcept {
@@ -199,9 +210,10 @@ Result stdio(Body body) noexcept {
         va_list list;                                                                                                  \
         va_start(list, last);                                                                                          \
         counted_call const one{row_##symbol};                                                                          \
-        result const given = FROM_FIBER ? convention<result>([&]() -> long { return body::call; }) : real.libc;        \
+        auto const given = result_of(                                                                                  \
+            [&] { return FROM_FIBER ? convention<result>([&]() -> long { return body::call; }) : real.libc; });        \
         va_end(list);                                                                                                  \
-        return given;                                                                                                  \
+        return result(given);                                                                                          \
     }
 #define VARIADIC(convention, result, symbol, parameters, last, libc, call)                                             \
     VARIADIC_INNER(convention, result, symbol, parameters, last, libc, call) CHECK(symbol)

@@ -32,11 +32,6 @@ namespace {
 constexpr timespec at_once{};
 constexpr std::int64_t second = 1'000'000'000;
 
-timespec left_until(deadline until) noexcept {
-    std::int64_t const left = std::max<std::int64_t>(0, until.ns() - steady_now());
-    return {left / second, left % second};
-}
-
 // 0 if that has passed. CLOCK_REALTIME may be set while a fiber waits: asked anew before each wait.
 std::optional<deadline> moment_of(timespec const& moment) noexcept {
     timespec now;
@@ -153,6 +148,18 @@ long body::lio_listio(int mode, aiocb* const* list, int count, sigevent* told) {
 
 long body::tcdrain(int fd) {
     return lasting([&] { return kernel(SYS_ioctl, fd, TCSBRK, 1); }, "tcdrain");
+}
+
+long body::tcsendbreak(int fd, int duration) {
+    if (duration <= 0) return lasting([&] { return kernel(SYS_ioctl, fd, TCSBRK, 0); }, "tcsendbreak");
+    return lasting([&] { return kernel(SYS_ioctl, fd, TCSBRKP, (duration + 99) / 100); }, "tcsendbreak");
+}
+
+// What waits until the output is sent finds that it is.
+long body::tcsetattr(int fd, int when, termios const* settings) {
+    if (when == TCSADRAIN || when == TCSAFLUSH)
+        if (long const error = body::tcdrain(fd)) return error;
+    return real.tcsetattr(fd, when, settings) == 0 ? 0 : -errno;
 }
 
 } // namespace coir::monkey

@@ -4,6 +4,7 @@
 
 #include "hub/offload.h"
 
+#include <netdb.h>
 #include <system_error>
 
 namespace coir::monkey {
@@ -19,11 +20,26 @@ bool is_removed_at_once(int at, char const* path) noexcept;
 /// The same of a name that is about to be made, perhaps over another: its directory is in the cache.
 bool is_made_at_once(int at, char const* path) noexcept;
 
-/// **Parks.** Makes `call` on a worker thread, which leaves errno as the call did; at once if there can be no worker.
+/// **Parks.** Makes `call` on a worker thread, which leaves errno and h_errno as the call did; at once if there can be
+/// no worker.
 template <class Call>
 auto by_worker(Call call, char const* what) noexcept {
+    int resolver_error = h_errno;
+    struct taken_over {
+        int& from;
+        ~taken_over() { h_errno = from; }
+    } const at_end{resolver_error};
     try {
-        return offload(call, what);
+        return offload(
+            [&] {
+                h_errno = resolver_error;
+                struct told {
+                    int& to;
+                    ~told() { to = h_errno; }
+                } const at_end{resolver_error};
+                return call();
+            },
+            what);
     } catch (std::system_error const&) {
         return call();
     }

@@ -226,6 +226,20 @@ long body::rt_sigsuspend(sigset_t const* mask) {
     }
 }
 
+// BSD's, with a mask of the first 32 signals, and X/Open's, with one that is to be let through (signal/sigpause.c).
+long body::sigpause(int number_or_mask, int is_number) {
+    sigset_t during;
+    if (!is_number) {
+        sigemptyset(&during);
+        for (int number = 1; number <= 32; ++number)
+            if (unsigned(number_or_mask) >> (number - 1) & 1) sigaddset(&during, number);
+    } else {
+        kernel(SYS_rt_sigprocmask, SIG_BLOCK, nullptr, &during, kernel_sigset_size);
+        if (sigdelset(&during, number_or_mask) != 0) return -errno;
+    }
+    return body::rt_sigsuspend(&during);
+}
+
 long body::rt_sigtimedwait(sigset_t const* set, siginfo_t* about, timespec const* limit) {
     notice_handlers();
     deadline const until = limit ? deadline_after(*limit) : deadline::never();

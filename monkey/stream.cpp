@@ -2,12 +2,12 @@
 //
 // A socket is tried with MSG_DONTWAIT, everything else with RWF_NOWAIT: neither touches O_NONBLOCK, which belongs to
 // the open file that other processes may share. Files that know no RWF_NOWAIT (terminals, some devices, pipes of old
-// kernels) are asked with poll() first.
+// kernels) are asked with poll() first. What is on a disk is disk.cpp's.
 
 #include "hub/offload.h"
 #include "hub/own_fd.h"
-#include "hub/ring.h"
 #include "monkey/bodies.h"
+#include "monkey/disk.h"
 #include "monkey/kernel.h"
 #include "monkey/parts.h"
 #include "monkey/retry.h"
@@ -19,45 +19,17 @@
 namespace coir::monkey {
 namespace {
 
-constexpr off_t at_position = -1; // the file's own position, as read and write use it
-
 bool is_ready(int fd, short events) noexcept {
     pollfd one{fd, events, 0};
     timespec const at_once{};
     return kernel(SYS_ppoll, &one, 1, &at_once, nullptr, 0) != 0;
 }
 
-long read_now(int fd, iovec const* parts, std::size_t count, off_t offset) noexcept {
-    long const result = kernel(SYS_preadv2, fd, parts, count, offset, 0, RWF_NOWAIT);
+long read_now(int fd, iovec const* parts, std::size_t count) noexcept {
+    long const result = kernel(SYS_preadv2, fd, parts, count, at_position, 0, RWF_NOWAIT);
     if (result != -EOPNOTSUPP) return result;
     if (!is_ready(fd, POLLIN)) return -EAGAIN;
-    return kernel(SYS_preadv2, fd, parts, count, offset, 0, 0);
-}
-
-// What is not in the cache: by the kernel, or by a worker thread where there is no ring.
-long read_from_disk(int fd, iovec const* parts, std::size_t count, off_t offset) {
-    if (ring* const kernels = ring::here())
-        return kernels->perform({"read of file", fd}, [&](io_uring_sqe* entry) {
-            io_uring_prep_readv(entry, fd, parts, unsigned(count), std::uint64_t(offset));
-        });
-    return offload([&] { return kernel(SYS_preadv2, fd, parts, count, offset, 0, 0); }, "read of a file");
-}
-
-// A regular file gives all that was asked for, or all there is: what is cached at once, the rest on a worker thread.
-long read_disk(int fd, iovec const* parts, std::size_t count, off_t offset) {
-    remaining_parts rest{parts, count};
-    long total = 0;
-    for (;;) {
-        std::size_t const wanted = rest.bytes();
-        off_t const position = offset == at_position ? at_position : offset + total;
-        long result = kernel(SYS_preadv2, fd, rest.first(), rest.count(), position, 0, RWF_NOWAIT);
-        if (result == -EAGAIN || result == -EOPNOTSUPP)
-            result = read_from_disk(fd, rest.first(), rest.count(), position);
-        if (result <= 0) return total ? total : result;
-        total += result;
-        if (std::size_t(result) == wanted) return total;
-        rest.advance(std::size_t(result));
-    }
+    return kernel(SYS_readv, fd, parts, count);
 }
 
 long read_socket(int fd, descriptor& about, iovec const* parts, std::size_t count) {
@@ -82,14 +54,13 @@ long read_socket(int fd, descriptor& about, iovec const* parts, std::size_t coun
 long read_parts(int fd, iovec const* parts, std::size_t count) {
     descriptor& about = describe(fd);
     switch (about.kind.load(std::memory_order_relaxed)) {
-    case file_kind::disk: return read_disk(fd, parts, count, at_position);
+    case file_kind::disk: return read_disk(fd, parts, count);
     case file_kind::stream:
     case file_kind::packets:
         if (bytes_in(parts, count) > 0) return read_socket(fd, about, parts, count);
         break; // reading nothing never waits
     case file_kind::pipe:
-    case file_kind::other:
-        return waiting{fd, about, direction::read}.retry([&] { return read_now(fd, parts, count, at_position); });
+    case file_kind::other: return waiting{fd, about, direction::read}.retry([&] { return read_now(fd, parts, count); });
     case file_kind::unknown:
     case file_kind::none: break;
     }
@@ -142,14 +113,12 @@ long write_parts(int fd, iovec const* parts, std::size_t count) {
     case file_kind::stream:
     case file_kind::packets:
     case file_kind::pipe: return write_all(fd, about, parts, count);
-    case file_kind::disk: // goes to the page cache; only fsync waits for the disk
+    case file_kind::disk: return write_disk(fd, about, parts, count);
     case file_kind::unknown:
     case file_kind::none: break;
     }
     return kernel(SYS_writev, fd, parts, count);
 }
-
-bool sane(int count) noexcept { return count >= 0 && count <= IOV_MAX; }
 
 } // namespace
 
@@ -159,7 +128,7 @@ long body::read(int fd, void* buffer, size_t size) {
 }
 
 long body::readv(int fd, iovec const* parts, int count) {
-    return sane(count) ? read_parts(fd, parts, std::size_t(count)) : -EINVAL;
+    return is_count_of_parts(count) ? read_parts(fd, parts, std::size_t(count)) : -EINVAL;
 }
 
 long body::write(int fd, void const* buffer, size_t size) {
@@ -167,20 +136,19 @@ long body::write(int fd, void const* buffer, size_t size) {
     return write_parts(fd, &whole, 1);
 }
 
+// The two of libc that are a read and a write of a number (sysdeps/unix/sysv/linux/eventfd_read.c, eventfd_write.c).
+long body::eventfd_read(int fd, eventfd_t* number) {
+    long const result = body::read(fd, number, sizeof *number);
+    return result < 0 ? result : result == sizeof *number ? 0 : -EIO;
+}
+
+long body::eventfd_write(int fd, eventfd_t number) {
+    long const result = body::write(fd, &number, sizeof number);
+    return result < 0 ? result : result == sizeof number ? 0 : -EIO;
+}
+
 long body::writev(int fd, iovec const* parts, int count) {
-    return sane(count) ? write_parts(fd, parts, std::size_t(count)) : -EINVAL;
-}
-
-long body::pread64(int fd, void* buffer, size_t size, off_t offset) {
-    iovec const whole{buffer, size};
-    return body::preadv(fd, &whole, 1, offset);
-}
-
-long body::preadv(int fd, iovec const* parts, int count, off_t offset) {
-    if (!sane(count) || offset < 0) return -EINVAL;
-    if (describe(fd).kind.load(std::memory_order_relaxed) == file_kind::disk)
-        return read_disk(fd, parts, std::size_t(count), offset);
-    return kernel(SYS_preadv, fd, parts, count, offset, 0); // ESPIPE for what cannot seek
+    return is_count_of_parts(count) ? write_parts(fd, parts, std::size_t(count)) : -EINVAL;
 }
 
 } // namespace coir::monkey

@@ -26,4 +26,11 @@ inline deadline deadline_after(int milliseconds) noexcept {
 
 inline bool over(deadline until) noexcept { return until.ns() <= steady_now(); }
 
+/// What is left of the time; none once it has passed.
+inline timespec left_until(deadline until) noexcept {
+    constexpr std::int64_t second = 1'000'000'000;
+    std::int64_t const left = std::max<std::int64_t>(0, until.ns() - steady_now());
+    return {left / second, left % second};
+}
+
 } // namespace coir::monkey

@@ -39,11 +39,12 @@ struct side {
     std::function<double()> run;
 };
 
-/// The side named "coir" shall cost at most this many times the side named `of`, or this many units if that
-/// is empty.
+/// The side named "coir" shall cost at most this many times the side named `of` and `more` units, or this many units if
+/// `of` is empty.
 struct target {
     double most;
     std::string of;
+    double more = 0;
 };
 
 struct options {
@@ -109,12 +110,15 @@ inline void compare(std::string const& work, std::vector<side> const& sides, std
         std::printf("  %-24s %10.2f %-5s %6.2f ×  spread %.0f %%\n", sides[s].name.c_str(), results[s].median, how.unit,
                     results[s].median / results[0].median, results[s].spread * 100);
     for (auto const& each : targets) {
-        double const most = each.of.empty() ? each.most : each.most * cost(each.of);
+        double const most = each.of.empty() ? each.most : each.most * cost(each.of) + each.more;
         double const ours = cost("coir");
         if (each.of.empty())
             std::printf("  target: at most %g %s", each.most, how.unit);
+        else if (each.more)
+            std::printf("  target: at most %g %s more than %s", each.more, how.unit, each.of.c_str());
         else
             std::printf("  target: at most %g × %s = %.2f %s", each.most, each.of.c_str(), most, how.unit);
+        if (each.more) std::printf(", now %+.1f", ours - most + each.more);
         if (ours <= most)
             std::printf(": met\n");
         else

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <mqueue.h>
 #include <string>
+#include <sys/ioctl.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
 #include <sys/sem.h>
@@ -399,6 +400,35 @@ TEST(tcdrain, returns_what_libcs_own_returns) {
     EXPECT_EQ(tcdrain(slave), 0);
     auto const of_no_terminal = [] { return tcdrain(-1); };
     EXPECT_EQ(outcome_of(of_no_terminal), natively(of_no_terminal));
+    close(slave);
+    close(master);
+}
+
+TEST(terminals, what_waits_for_the_output_to_be_sent_lets_others_run) {
+    int const master = checked(posix_openpt(O_RDWR | O_NOCTTY), "posix_openpt");
+    ASSERT_EQ(grantpt(master), 0);
+    ASSERT_EQ(unlockpt(master), 0);
+    int const slave = checked(open(ptsname(master), O_RDWR | O_NOCTTY), "open a pty");
+    termios settings;
+    ASSERT_EQ(tcgetattr(slave, &settings), 0);
+    auto const others_run = [&](auto call) {
+        bool other_ran = false;
+        auto other = coir::spawn([&] { other_ran = true; });
+        EXPECT_EQ(call(), 0);
+        bool const before_it_was_joined = other_ran;
+        other.join();
+        return before_it_was_joined;
+    };
+    settings.c_lflag &= ~tcflag_t(ECHO);
+    EXPECT_TRUE(others_run([&] { return tcsetattr(slave, TCSADRAIN, &settings); }));
+    settings = {};
+    ASSERT_EQ(tcgetattr(slave, &settings), 0);
+    EXPECT_FALSE(settings.c_lflag & ECHO);
+    EXPECT_FALSE(others_run([&] { return tcsetattr(slave, TCSANOW, &settings); }));
+    EXPECT_TRUE(others_run([&] { return tcsendbreak(slave, 0); }));
+    EXPECT_TRUE(others_run([&] { return ioctl(slave, TCSBRK, 1); }));
+    auto const wrongly = [&] { return tcsetattr(slave, 77, &settings); };
+    EXPECT_EQ(outcome_of(wrongly), natively(wrongly));
     close(slave);
     close(master);
 }

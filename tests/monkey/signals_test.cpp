@@ -11,6 +11,8 @@
 
 using namespace std::chrono_literals;
 
+extern "C" int __sigpause(int number_or_mask, int is_number); // glibc: what both forms of sigpause are
+
 namespace {
 
 struct blocked {
@@ -222,6 +224,18 @@ TEST(waits_for_signals, sigsuspend_lets_in_what_is_blocked) {
     EXPECT_EQ(sigsuspend(&none), -1);
     EXPECT_EQ(errno, EINTR);
     EXPECT_EQ(calls, 3);
+}
+
+TEST(waits_for_signals, sigpause_lets_in_what_is_blocked) {
+    handler const usr1{SIGUSR1}, usr2{SIGUSR2};
+    blocked const one{SIGUSR1};
+    EXPECT_EQ(with_signal(SIGUSR1, [&] { return __sigpause(0, 0); }), interrupted);       // BSD's: a mask
+    EXPECT_EQ(with_signal(SIGUSR1, [&] { return __sigpause(SIGUSR1, 1); }), interrupted); // X/Open's: a signal
+    EXPECT_EQ(calls, 2);
+    EXPECT_EQ(with_signal(SIGUSR2, [&] { return __sigpause(1 << (SIGUSR1 - 1), 0); }), interrupted);
+    EXPECT_EQ(calls, 3);
+    EXPECT_EQ(__sigpause(1000, 1), -1);
+    EXPECT_EQ(errno, EINVAL);
 }
 
 TEST(waits_for_signals, masks_of_ppoll_pselect_and_epoll_pwait_let_in_what_is_blocked) {

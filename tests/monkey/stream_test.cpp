@@ -294,3 +294,19 @@ TEST(stream, a_terminal_is_waited_for) {
     close(master);
     close(slave);
 }
+
+TEST(stream, eventfd_read_and_write_wait) {
+    int const fd = checked(eventfd(0, 0), "eventfd");
+    auto reader = coir::spawn([fd] {
+        eventfd_t number = 0;
+        return std::pair(eventfd_read(fd, &number), number);
+    });
+    until_parked(reader);
+    EXPECT_EQ(eventfd_write(fd, 7), 0);
+    EXPECT_EQ(reader.get(), std::pair(0, eventfd_t(7)));
+    EXPECT_EQ(eventfd_write(fd, UINT64_MAX), -1);
+    EXPECT_EQ(errno, EINVAL);
+    close(fd);
+    EXPECT_EQ(eventfd_write(fd, 1), -1);
+    EXPECT_EQ(errno, EBADF);
+}
