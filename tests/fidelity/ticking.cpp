@@ -6,8 +6,9 @@
 // does not keep the process: that ends when main returns, as ever. A forked child, where a fiber that forked goes on
 // alone, gets a ticking fiber of its own; one forked by a thread without a hub gets none.
 //
-// At exit a line is appended to the file that TICKING_LOG names: the process, how often it ticked, and how often the
-// thread's own fiber was woken from a park. What ends otherwise (_exit, exec, a signal) leaves no line.
+// At its end, also by _exit, a process appends a line to the file that TICKING_LOG names: the process, how often it
+// ticked, how often the thread's own fiber was woken from a park, and the path of its executable. What ends otherwise
+// (exec, a signal) leaves no line.
 
 #include "coir.h"
 
@@ -27,6 +28,7 @@ constexpr auto between_ticks = 5ms;
 
 std::uint64_t ticks = 0; // the main thread's fibers alone write it
 coir::context* main_fiber = nullptr;
+pid_t owner = 0; // the process that the two are of: a child of vfork or clone sees its parent's
 
 void tick() {
     for (;;) {
@@ -43,12 +45,14 @@ void after_fork() {
     main_fiber = nullptr;
     if (!coir::hub::existing()) return;
     main_fiber = &coir::context::current();
+    owner = getpid();
     start_ticking();
 }
 
 [[gnu::constructor]] void begin() {
     coir::hub::current();
     main_fiber = &coir::context::current();
+    owner = getpid();
     pthread_atfork(nullptr, nullptr, after_fork); // behind the hub's own, which begins anew first
     start_ticking();
 }
@@ -57,10 +61,13 @@ void after_fork() {
 // keeps the lines of several processes apart.
 [[gnu::destructor]] void report() {
     char const* const path = std::getenv("TICKING_LOG");
-    if (!path || !main_fiber) return;
-    char line[96];
-    int const length =
-        std::snprintf(line, sizeof line, "%d %" PRIu64 " %" PRIu32 "\n", int(getpid()), ticks, main_fiber->epoch);
+    if (!path || !main_fiber || getpid() != owner) return;
+    char program[256] = {};
+    if (syscall(SYS_readlink, "/proc/self/exe", program, sizeof program - 1) < 0) program[0] = '?';
+    char line[384];
+    int const length = std::snprintf(line, sizeof line, "%d %" PRIu64 " %" PRIu32 " %s\n", int(owner), ticks,
+                                     main_fiber->epoch, program);
+    main_fiber = nullptr; // once
     long const file = syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
     if (file < 0) return; // whoever reads the log misses the line
     [[maybe_unused]] long const written = syscall(SYS_write, file, line, length);
@@ -68,3 +75,11 @@ void after_fork() {
 }
 
 } // namespace
+
+// libc's own, but for the line. The program's calls come here; libc's own at the end of exit do not, and need not.
+extern "C" [[noreturn, gnu::visibility("default")]] void _exit(int status) {
+    report();
+    for (;;) syscall(SYS_exit_group, status);
+}
+
+extern "C" [[noreturn, gnu::visibility("default")]] void _Exit(int status) noexcept { _exit(status); }
