@@ -1,0 +1,3 @@
+# waits: perl
+# status: 6
+exec perl "$JOBS/perl.pl"
