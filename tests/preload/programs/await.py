@@ -3,7 +3,6 @@
 
 usage: await.py ADDRESS PORT | await.py PATH
 """
-import os
 import sys
 import time
 
@@ -15,7 +14,7 @@ else:
 until = time.monotonic() + 60
 while time.monotonic() < until:
     for line in open(table):
-        if wanted in line and (len(sys.argv) == 3 or line.rstrip('\n').endswith(' ' + os.path.abspath(sys.argv[1]))):
+        if wanted in line and (len(sys.argv) == 3 or line.rstrip('\n').endswith(' ' + sys.argv[1])):
             sys.exit()
     time.sleep(0.01)
 sys.exit(f'{" ".join(sys.argv[1:])}: nothing listens')

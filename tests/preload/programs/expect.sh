@@ -1,0 +1,4 @@
+# waits: expect
+# package: expect
+# status: 6
+exec expect -f "$JOBS/expect.exp"

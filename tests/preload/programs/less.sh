@@ -1,0 +1,3 @@
+# waits: less more
+# package: less expect
+exec expect -f "$JOBS/less.exp"

@@ -1,0 +1,4 @@
+# waits: php8.2
+# package: php-cli
+# status: 6
+exec php -n "$JOBS/waiting.php"

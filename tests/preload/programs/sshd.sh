@@ -1,0 +1,7 @@
+# waits: sshd ssh sftp-server
+# package: openssh-server openssh-client
+# The server, and all that it starts, as well.
+. "$JOBS/common"
+. "$JOBS/sshd"
+ssh_server
+. "$JOBS/ssh_work"

@@ -1,0 +1,38 @@
+<?php
+$server = stream_socket_server('tcp://' . getenv('ADDRESS') . ':0');
+$name = stream_socket_get_name($server, false);
+$child = proc_open(['sh', '-c', 'while read x; do sleep 0.01; echo "got $x"; done; echo err >&2; exit 3'], [['pipe', 'r'], ['pipe', 'w'], ['pipe', 'w']], $pipes);
+fwrite($pipes[0], "one\ntwo\n");
+fclose($pipes[0]);
+echo stream_get_contents($pipes[1]), stream_get_contents($pipes[2]), proc_close($child), "\n";
+
+$client = stream_socket_client("tcp://$name");
+$peer = stream_socket_accept($server);
+stream_set_timeout($client, 0, 30000);
+var_dump(fgets($client), stream_get_meta_data($client)['timed_out']);
+fwrite($peer, "a line\nanother\n");
+echo fgets($client);
+fclose($peer);
+echo stream_get_contents($client);
+[$a, $b] = stream_socket_pair(STREAM_PF_UNIX, STREAM_SOCK_STREAM, 0);
+$read = [$a]; $write = $except = null;
+var_dump(stream_select($read, $write, $except, 0, 20000));
+$slow = popen('sleep 0.03; echo through a pipe', 'r');
+$read = [$slow];
+var_dump(stream_select($read, $write, $except, 5));
+echo fgets($slow);
+pclose($slow);
+echo shell_exec('sleep 0.02; echo shell'), exec('sleep 0.02; echo last; exit 4', $lines, $status), " $status\n";
+usleep(20000);
+time_nanosleep(0, 20000000);
+$lock = fopen('lock', 'w');
+flock($lock, LOCK_EX);
+$waiting = proc_open('flock lock echo locked', [1 => ['pipe', 'w']], $pipes);
+usleep(30000);
+flock($lock, LOCK_UN);
+echo stream_get_contents($pipes[1]), proc_close($waiting), "\n";
+file_put_contents('file', str_repeat("line\n", 10000), LOCK_EX);
+echo md5_file('file'), ' ', count(file('file')), "\n";
+var_dump(@stream_socket_client('tcp://' . getenv('ADDRESS') . ':1', $number, $message), $message);
+fwrite(STDERR, "to stderr\n");
+exit(6);
