@@ -1,7 +1,7 @@
 # waits: gpg gpg-agent
 # package: gpg gpg-agent
 # It starts its agent, and asks that for what needs the secret key.
-export GNUPGHOME="$HOME/g"; mkdir -m 700 g
+export GNUPGHOME="$HOME/g"; mkdir -m 700 g; echo "s2k-count 65536" >g/gpg-agent.conf
 trap 'gpgconf --kill all; while [ -S g/S.gpg-agent ]; do sleep 0.01; done' EXIT
 gpg="gpg --batch --quiet --no-tty --pinentry-mode loopback --passphrase secret --trust-model always"
 $gpg --quick-gen-key a@example.org ed25519 default never 2>/dev/null

@@ -1,5 +1,5 @@
 # waits: ssh scp sftp
-# package: openssh-server openssh-client
+# package: openssh-server
 . "$JOBS/common"
 . "$JOBS/sshd"
 ssh_server $without

@@ -1,5 +1,5 @@
 # waits: sshd ssh sftp-server
-# package: openssh-server openssh-client
+# package: openssh-server
 # The server, and all that it starts, as well.
 . "$JOBS/common"
 . "$JOBS/sshd"

@@ -1,5 +1,6 @@
-zmodload zsh/zselect zsh/net/socket zsh/zpty zsh/system zsh/datetime
+zmodload zsh/zselect zsh/net/socket zsh/system
 coproc while read -r n; do sleep 0.01; print $((n * n)); done
+doubler=$!
 for n in 3 5 7; do print -p $n; read -p square; print "$n $square"; done
 exec {in}< <(sleep 0.03; print from a process)
 zselect -r $in && print ready
@@ -10,8 +11,6 @@ zsocket -l listening; server=$REPLY
 zsocket -a $server; conversation=$REPLY
 read -u $conversation line; print $line; print -u $conversation 'thanks'
 wait $!
-zpty terminal 'stty -echo; print ready; read x; print "typed $x"'
-zpty -r terminal said '*ready*'; zpty -w terminal word; zpty -r terminal said '*typed*'; print ${${said##*typed }%%[^a-z]*}
 TRAPALRM() { print alarm; }
 (sleep 0.05; kill -ALRM $$) &
 sleep 0.15; print "after the alarm"
@@ -19,5 +18,5 @@ a=(=(sleep 0.02; print file)); print $#a
 print -l 3 1 2 > >(sleep 0.02; sort) | cat
 sysread -t 0.01 -i $conversation nothing; print "sysread: $?"
 sleep 0.02 | (exit 3) | true; print $pipestatus
-print "time: $(( $(TIMEFMT=%E; { time sleep 0.02 } 2>/dev/null; print 1) ))"
+kill $doubler
 exit 4
