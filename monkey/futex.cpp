@@ -119,11 +119,4 @@ long body::futex(int* word, int operation, int number, timespec const* limit, in
     return kernel(SYS_futex, word, operation, number, limit, other, third);
 }
 
-// Every other system call that a program makes so is the kernel's, and may block.
-long body::syscall(long number, long a, long b, long c, long d, long e, long f) {
-    if (number != SYS_futex) return kernel(number, a, b, c, d, e, f);
-    return futex(reinterpret_cast<int*>(a), int(b), int(c), reinterpret_cast<timespec const*>(d),
-                 reinterpret_cast<int*>(e), unsigned(f));
-}
-
 } // namespace coir::monkey

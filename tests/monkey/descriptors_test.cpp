@@ -125,6 +125,50 @@ TEST(timeouts, set_through_another_number) {
     close(other);
 }
 
+// libuv closes so. The loop goes on watching a number after a wait; unless it hears of the end, the next file of that
+// number is never seen to become readable.
+TEST(system_calls, that_end_a_descriptor_are_noticed) {
+    for (long const way : {SYS_close, SYS_close_range, SYS_dup3}) {
+        fd_pair other = fd_pair::pipe();
+        for (int round = 0; round < 3; ++round) {
+            fd_pair pair = fd_pair::pipe();
+            waits_until_written(pair);
+            auto reader = coir::spawn([&] { return read_error(pair.first); });
+            until_parked(reader);
+            if (way == SYS_close)
+                EXPECT_EQ(syscall(way, pair.first), 0);
+            else if (way == SYS_close_range)
+                EXPECT_EQ(syscall(way, pair.first, pair.first, 0), 0);
+            else
+                EXPECT_EQ(syscall(way, other.first, pair.first, 0), pair.first);
+            EXPECT_EQ(reader.get(), EBADF);
+            if (way == SYS_dup3) {
+                fd_pair same(pair.first, dup(other.second));
+                waits_until_written(same);
+                pair.first = -1;
+                continue;
+            }
+            int const number = std::exchange(pair.first, -1);
+            fd_pair const next = fd_pair::pipe();
+            EXPECT_EQ(next.first, number); // the lowest that is free
+            waits_until_written(next);
+        }
+    }
+}
+
+TEST(system_calls, that_change_a_descriptor_are_noticed) {
+    fd_pair const pair = fd_pair::pipe();
+    use(pair);
+    int const other = int(syscall(SYS_dup, pair.first));
+    ASSERT_GE(other, 0);
+    EXPECT_EQ(syscall(SYS_fcntl, other, F_SETFL, O_NONBLOCK), 0);
+    EXPECT_EQ(read_error(pair.first), EAGAIN);
+    int off = 0;
+    EXPECT_EQ(syscall(SYS_ioctl, pair.first, FIONBIO, &off), 0);
+    waits_until_written(pair);
+    EXPECT_EQ(syscall(SYS_close, other), 0);
+}
+
 TEST_ALONE(own_descriptors, lie_above_the_limit_and_take_none_of_the_programs) {
     rlimit limit{};
     getrlimit(RLIMIT_NOFILE, &limit);
