@@ -13,6 +13,7 @@
 #include "coir.h"
 
 #include <cinttypes>
+#include <climits>
 #include <cstdio>
 #include <cstdlib>
 #include <fcntl.h>
@@ -28,7 +29,8 @@ constexpr auto between_ticks = 5ms;
 
 std::uint64_t ticks = 0; // the main thread's fibers alone write it
 coir::context* main_fiber = nullptr;
-pid_t owner = 0; // the process that the two are of: a child of vfork or clone sees its parent's
+char log_file[PATH_MAX]; // copied: programs clear or free their environment
+pid_t owner = 0;         // the process that the two are of: a child of vfork or clone sees its parent's
 
 void tick() {
     for (;;) {
@@ -53,6 +55,7 @@ void after_fork() {
     coir::hub::current();
     main_fiber = &coir::context::current();
     owner = getpid();
+    if (char const* const named = std::getenv("TICKING_LOG")) std::snprintf(log_file, sizeof log_file, "%s", named);
     pthread_atfork(nullptr, nullptr, after_fork); // behind the hub's own, which begins anew first
     start_ticking();
 }
@@ -60,15 +63,14 @@ void after_fork() {
 // One write, by system call: the program may have closed every descriptor or filled its table of them, and O_APPEND
 // keeps the lines of several processes apart.
 [[gnu::destructor]] void report() {
-    char const* const path = std::getenv("TICKING_LOG");
-    if (!path || !main_fiber || getpid() != owner) return;
+    if (!*log_file || !main_fiber || getpid() != owner) return;
     char program[256] = {};
     if (syscall(SYS_readlink, "/proc/self/exe", program, sizeof program - 1) < 0) program[0] = '?';
     char line[384];
     int const length = std::snprintf(line, sizeof line, "%d %" PRIu64 " %" PRIu32 " %s\n", int(owner), ticks,
                                      main_fiber->epoch, program);
     main_fiber = nullptr; // once
-    long const file = syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+    long const file = syscall(SYS_openat, AT_FDCWD, log_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
     if (file < 0) return; // whoever reads the log misses the line
     [[maybe_unused]] long const written = syscall(SYS_write, file, line, length);
     syscall(SYS_close, file);

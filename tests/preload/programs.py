@@ -144,10 +144,10 @@ def known_differences():
     for number, line in enumerate((HERE / 'programs_differing.txt').read_text().splitlines(), 1):
         if not line.strip() or line.startswith('#'):
             continue
-        job, dash, reason = line.partition(' — ')
+        where, dash, reason = line.partition(' — ')
         if not dash or not reason.strip():
             raise SystemExit(f'programs_differing.txt:{number}: no reason')
-        known[job] = reason
+        known[where] = reason
     return known
 
 
@@ -184,13 +184,14 @@ def run_all(jobs, options):
                 found, more = differences(job, options)
             wrong += more
             programs.update(job.waits)
-            if job.name in known and found:
-                occurred.add(job.name)
-                print(*found, sep='\n')
-            else:
-                wrong += found
-    wrong += [f'{job.name}: listed as different, but ended alike' for job in jobs
-              if job.name in known and job.name not in occurred]
+            for each in found:
+                where = each.split(':')[0]
+                if where in known:
+                    occurred.add(where)
+                else:
+                    wrong.append(each)
+    wrong += [f'{each}: listed as different, but ended alike' for each in known.keys() - occurred
+              if each.split(',')[0] in {job.name for job in jobs}]
     print(f'{len(jobs)} jobs, {options.times} times, of {len(programs)} programs; {len(occurred)} known differences, '
           f'{len(wrong)} faults', *wrong, sep='\n  ')
     return bool(wrong)

@@ -11,7 +11,8 @@ echo "coprocess: $?"
 diff <(sleep 0.03; seq 5) <(sleep 0.01; seq 4 8)
 echo "diff: $?"
 for t in 0.15 0.05 0.1; do (sleep $t; exit ${t#0.}) & done
-for _ in 1 2 3; do wait -n; echo "next: $?"; done
+for _ in 1 2 3; do wait -n; ended+=($?); done
+printf 'ended: %s\n' "${ended[@]}" | sort
 mkfifo fifo
 exec 4<>fifo
 read -t 0.03 -r -u 4 line
@@ -25,8 +26,8 @@ echo "${#lines[@]} ${lines[4]}"
 set -o pipefail
 sleep 0.02 | (exit 3) | cat
 echo "${PIPESTATUS[*]}"
-(trap 'echo interrupted; exit 9' TERM; sleep 5 & wait) &
-sleep 0.1
+(trap 'echo interrupted; kill $!; exit 9' TERM; sleep 5 & touch trapping; wait) &
+until [ -e trapping ]; do sleep 0.01; done
 kill $!
 wait $!
 echo "trap: $?"

@@ -16,9 +16,9 @@ here $(sleep 0.02; echo document)
 END
 trap 'echo trapped' USR1
 (sleep 0.05; kill -USR1 $$) &
-sleep 0.2 & sleeper=$!
+sleep 60 & sleeper=$!
 wait $sleeper || echo "wait ended by $(($? - 128))"
-wait $sleeper; echo "sleep: $?"
+kill $sleeper; wait $sleeper 2>/dev/null || echo "sleep: $?"
 read -r nothing </dev/null || echo "end of file: $?"
 ulimit -t >/dev/null
 sh -c 'kill -TERM $$' || echo "killed: $?"

@@ -1,8 +1,9 @@
 # waits: flock
-flock lock sh -c 'touch held; sleep 0.15; echo first' &
+flock lock sh -c 'touch held; while [ ! -e release ]; do sleep 0.01; done; echo first' &
 until [ -e held ]; do sleep 0.01; done
 flock -n lock echo never || echo "taken: $?"
 flock -w 0.02 -E 9 lock echo never || echo "late: $?"
+(sleep 0.05; touch release) &
 flock -s lock echo second
 wait
 flock -s lock flock -s lock echo shared

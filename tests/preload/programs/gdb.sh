@@ -52,7 +52,7 @@ info threads
 delete
 continue
 END
-gdb -nx -q --batch -x commands ./program 2>&1 | grep -v '^warning\|^Download\|Thread 0x\|usleep'
+gdb -nx -q --batch -x commands ./program 2>&1 | grep -v '^warning\|^Download\|Thread 0x\|usleep\|^[0-9]*	'
 echo 'int main(void) { *(volatile int*)0 = 1; }' | gcc -g -x c - -o crash
 gdb -nx -q --batch -ex run -ex 'print $_siginfo.si_signo' ./crash 2>&1 | grep -v '^warning\|^Using\|^\[Thread'
-sleep 0.6 & gdb -nx -q --batch -p $! -ex 'info inferiors' -ex detach 2>/dev/null | grep -c process; wait
+sleep 60 & gdb -nx -q --batch -p $! -ex 'info inferiors' -ex detach 2>/dev/null | grep -c process; kill $!; wait $! 2>/dev/null || echo "ended by $?"

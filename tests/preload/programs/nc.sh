@@ -13,4 +13,4 @@ nc -z "$ADDRESS" 1 || echo "refused: $?"
 nc -k -l "$ADDRESS" "$port" >got & server=$!
 listens "$port"
 for n in 1 2 3; do (sleep 0.01; echo "client $n") | nc -N "$ADDRESS" "$port"; while [ "$(wc -l <got)" -lt $n ]; do sleep 0.01; done; done
-nc -w 1 -z "$ADDRESS" "$port" && echo open; kill $server; wait $server || true; cat got
+nc -w 1 -z "$ADDRESS" "$port" && echo open; kill $server; wait $server 2>/dev/null || true; cat got

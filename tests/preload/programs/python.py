@@ -94,7 +94,7 @@ with open('lock', 'w') as held:
     time.sleep(0.03)
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 signal.signal(signal.SIGALRM, lambda *_: print('alarm'))
-signal.setitimer(signal.ITIMER_REAL, 0.03)
+signal.setitimer(signal.ITIMER_REAL, 0.3)
 signal.pause()
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
 threading.Timer(0.02, os.kill, [os.getpid(), signal.SIGUSR1]).start()

@@ -14,7 +14,7 @@ $cli blpop list 0.05; echo "late: $?"
 seq 20000 | sed 's/.*/SET many:& &/' | $cli --pipe | tail -n 1; $cli dbsize
 $cli subscribe channel >heard & listener=$!
 until [ "$($cli publish channel message)" = 1 ]; do sleep 0.01; done
-until grep -q message heard; do sleep 0.01; done; kill $listener; wait $listener || true; cat heard
+until grep -q message heard; do sleep 0.01; done; kill $listener 2>/dev/null; wait $listener 2>/dev/null || true; cat heard
 $cli eval 'local n = 0 for i = 1, 200000 do n = n + i end return n' 0
 $cli bgsave >/dev/null; until [ "$($cli info persistence | grep -c rdb_bgsave_in_progress:0)" = 1 ]; do sleep 0.01; done; $cli info persistence | grep last_bgsave_status | tr -d '\r'
 redis-check-rdb dump.rdb | grep -c 'Checksum OK'; $cli config set appendonly yes; $cli set durable 1

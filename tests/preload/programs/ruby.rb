@@ -35,12 +35,14 @@ PTY.spawn('stty -echo; echo ready; read x; sleep 0.02; echo "typed $x"') do |out
   puts out.gets.chomp
   Process.wait child
 end
-trap('USR1') { puts 'trapped' }
+trapped = false
+trap('USR1') { trapped = true }
 Thread.new { sleep 0.03; Process.kill('USR1', $$) }
-sleep 0.1
+sleep 0.01 until trapped
+puts 'trapped'
 File.open('lock', 'w') do |held|
   held.flock(File::LOCK_EX)
-  pid = fork { held.close; File.open('lock') { |f| exit! f.flock(File::LOCK_EX | File::LOCK_NB) ? 1 : (f.flock(File::LOCK_EX); 2) } }
+  pid = fork { held.close; File.open('lock') { |f| f.flock(File::LOCK_EX); exit! 2 } }
   sleep 0.03
 end
 p Process.wait2(pid)[1].exitstatus

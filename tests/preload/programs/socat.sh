@@ -5,7 +5,7 @@ port=$(port)
 echo 'read x; sleep 0.02; echo answer to $x' >answer.sh; echo 'stty -a | grep -o icanon; read x; echo got $x' >terminal.sh
 serve socat "TCP-LISTEN:$port,bind=$ADDRESS,reuseaddr,fork" EXEC:'sh answer.sh'
 listens "$port"
-for n in 1 2 3; do (echo $n; sleep 0.1) | socat - "TCP:$ADDRESS:$port"; done
+for n in 1 2 3; do echo $n | socat -t5 - "TCP:$ADDRESS:$port"; done
 serve socat UNIX-LISTEN:"$HOME/socket",fork SYSTEM:'sleep 0.02; tr a-z A-Z'
 listens "$HOME/socket"
 seq -f 'line %g' 20000 | socat -t5 - UNIX-CONNECT:"$HOME/socket" | sha256sum
@@ -14,4 +14,4 @@ socat -u "EXEC:seq 5" "EXEC:sort -r"
 datagrams=$(port); serve socat -u "UDP-RECV:$datagrams,bind=$ADDRESS" CREATE:datagrams
 until grep -q "$(printf ':%04X ' "$datagrams")" /proc/net/udp; do sleep 0.01; done
 echo datagram | socat -u - "UDP:$ADDRESS:$datagrams"; while [ ! -s datagrams ]; do sleep 0.01; done; cat datagrams
-socat -T 0.05 - "TCP:$ADDRESS:$port" </dev/null | wc -c; socat - "TCP:$ADDRESS:1" 2>/dev/null </dev/null || echo "refused: $?"
+socat -t5 - "TCP:$ADDRESS:$port" </dev/null | wc -c; socat - "TCP:$ADDRESS:1" 2>/dev/null </dev/null || echo "refused: $?"

@@ -5,8 +5,8 @@ mkfifo first; sqlite3 base <first & exec 3>first
 echo 'begin immediate; insert into t values (1);
 .shell touch begun' >&3
 until [ -e begun ]; do sleep 0.01; done
-(sleep 0.15; echo 'commit;' >&3) &
 sqlite3 -cmd '.timeout 20' base 'insert into t values (2)' || echo "busy: $?"
+(sleep 0.1; echo 'commit;' >&3) &
 sqlite3 -cmd '.timeout 20000' base 'insert into t values (3)'
 exec 3>&-; wait
 sqlite3 base 'select group_concat(n) from (select n from t order by n); pragma integrity_check;'

@@ -1,4 +1,4 @@
-# waits: sshd ssh sftp-server
+# waits: sshd ssh
 # package: openssh-server
 # The server, and all that it starts, as well.
 . "$JOBS/common"

@@ -12,8 +12,8 @@ zsocket -a $server; conversation=$REPLY
 read -u $conversation line; print $line; print -u $conversation 'thanks'
 wait $!
 TRAPALRM() { print alarm; }
-(sleep 0.05; kill -ALRM $$) &
-sleep 0.15; print "after the alarm"
+(sleep 0.05; kill -ALRM $$) & killer=$!
+wait $killer; wait $killer; print "after the alarm"
 a=(=(sleep 0.02; print file)); print $#a
 print -l 3 1 2 > >(sleep 0.02; sort) | cat
 sysread -t 0.01 -i $conversation nothing; print "sysread: $?"
