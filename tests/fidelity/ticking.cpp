@@ -79,9 +79,9 @@ void after_fork() {
 } // namespace
 
 // libc's own, but for the line. The program's calls come here; libc's own at the end of exit do not, and need not.
-extern "C" [[noreturn, gnu::visibility("default")]] void _exit(int status) {
+extern "C" [[gnu::visibility("default")]] void _exit(int status) {
     report();
     for (;;) syscall(SYS_exit_group, status);
 }
 
-extern "C" [[noreturn, gnu::visibility("default")]] void _Exit(int status) noexcept { _exit(status); }
+extern "C" [[gnu::visibility("default")]] void _Exit(int status) noexcept { _exit(status); }
