@@ -164,7 +164,7 @@ class Ftp(Server):
     def start(self):
         if subprocess.run(['/usr/bin/python3', '-c', 'import pyftpdlib'], stderr=subprocess.DEVNULL).returncode:
             raise NotInstalled('no ftp server: python3-pyftpdlib')
-        for wait in ('0', '0.01', '0.05', '0.1', '0.2', '300'):
+        for wait in ('0', '0.01', '0.05', '0.1', '0.2', '3', '300'):
             self.write(wait, f'waited {wait}\n')
         with open(HERE / 'ftp_server.py') as program:  # handed over: nobody may be unable to reach it
             self.serve('/usr/bin/python3', '-c', program.read(), str(self.port), str(self.directory))
