@@ -6,12 +6,13 @@ usage: soak.py SOAK [SECONDS]
 SOAK is the program of soak.cpp; 1800 seconds unless told otherwise. COIR_SEED=n repeats what a run decided by its
 dice, though not when the servers answered.
 
-The program works in rounds. Between two of them, when no operation is under way, this looks how many fibers,
+The program works in rounds of some seconds. Between two of them, when no operation is under way, this looks how many fibers,
 descriptors and threads it has, and at its memory. The first tenth of the rounds is warm-up. From the second tenth to
 the last, fibers, descriptors and threads must not grow at all. Its memory must not grow by more than 1 MiB, or 2 %: the
 allocator's and the stacks' caches move by some hundred KiB from round to round, by what was under way last. What that
 means per operation is said: in 60 seconds a lost buffer is seen, in 1800 a lost string.
 """
+import contextlib
 import os
 import pathlib
 import random
@@ -19,11 +20,12 @@ import re
 import socket
 import subprocess
 import sys
-import contextlib
+import time
 
 import servers
 
 MOST_GROWTH = 1024  # KiB
+FEWEST_ROUNDS = 20
 
 
 def sample(pid):
@@ -62,20 +64,24 @@ def judge(samples, operations):
     return wrong
 
 
-def soak(process, rounds):
+def soak(process, seconds):
     """What was seen in each round."""
     samples, total = [], [0] * 5
-    for number in range(rounds):
+    end = time.monotonic() + seconds
+    while True:
         words = process.stdout.readline().split()
         if words[:1] != ['quiet']:
             print(*words, process.stdout.read())
-            raise SystemExit(f'round {number} of {rounds}: the clients failed')
+            raise SystemExit(f'round {len(samples)}: the clients failed')
         fibers, *done = map(int, words[1:])
         total = [a + b for a, b in zip(total, done)]
         samples.append({'fibers': fibers, **sample(process.pid), 'operations': sum(done)})
-        print(number, samples[-1], flush=True)
-        process.stdin.write('go on\n' if number < rounds - 1 else '')
+        print(len(samples), samples[-1], flush=True)
+        if time.monotonic() >= end and len(samples) >= FEWEST_ROUNDS:
+            break
+        process.stdin.write('go on\n')
         process.stdin.flush()
+    process.stdin.close()
     names = ('answered', 'refused', 'killed', 'timed out', 'limited')
     print(', '.join(f'{count} {name}' for name, count in zip(names, total)))
     if not all(total):
@@ -109,8 +115,7 @@ def main():
         process = subprocess.Popen([program, seed, str(length), *words], env=servers.environment(started), text=True,
                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         try:
-            samples = soak(process, max(20, seconds // length))
-            process.stdin.close()
+            samples = soak(process, seconds)
             if process.wait() != 0:
                 raise SystemExit(f'the clients ended with status {process.returncode}')
         finally:
