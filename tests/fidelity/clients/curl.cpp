@@ -17,10 +17,10 @@ public:
         curl_easy_setopt(handle_.get(), CURLOPT_WRITEDATA, this);
         curl_easy_setopt(handle_.get(), CURLOPT_FAILONERROR, 1L);
         curl_easy_setopt(handle_.get(), CURLOPT_NOPROXY, "*");
-        curl_easy_setopt(handle_.get(), CURLOPT_TIMEOUT, long(limit));
         if (char const* const authority = std::getenv("SSL_CERT_FILE"))
             curl_easy_setopt(handle_.get(), CURLOPT_CAINFO, authority);
         fetch("0");
+        curl_easy_setopt(handle_.get(), CURLOPT_TIMEOUT, long(limit));
     }
 
     void operation(double wait) override { fetch(in_seconds(wait)); }

@@ -24,8 +24,6 @@ public:
         if (!transport) fail("BIO_new_socket");
         SSL_set_bio(session_.get(), transport, transport); // takes over both references
 
-        timeval const most{limit, 0};
-        setsockopt(peer, SOL_SOCKET, SO_RCVTIMEO, &most, sizeof most);
         sockaddr_in address{};
         address.sin_family = AF_INET;
         address.sin_port = htons(std::uint16_t(port));
@@ -33,6 +31,8 @@ public:
         if (connect(peer, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) fail("connect");
         if (SSL_set1_host(session_.get(), host.c_str()) != 1) fail("SSL_set1_host");
         if (int const result = SSL_connect(session_.get()); result != 1) fail("SSL_connect", result);
+        timeval const most{limit, 0};
+        setsockopt(peer, SOL_SOCKET, SO_RCVTIMEO, &most, sizeof most);
     }
 
     ~openssl_client() override {
