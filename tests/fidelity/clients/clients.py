@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 
+sys.dont_write_bytecode = True
 import servers
 
 MODES = ('concurrent', 'killed', 'timed_out', 'limited', 'refused', 'dying')  # the server is dead behind the last

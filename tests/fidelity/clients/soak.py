@@ -22,6 +22,7 @@ import subprocess
 import sys
 import time
 
+sys.dont_write_bytecode = True
 import servers
 
 MOST_GROWTH = 1024  # KiB
