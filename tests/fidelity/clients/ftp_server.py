@@ -2,11 +2,19 @@
 
 usage: ftp_server.py PORT DIRECTORY
 """
+import logging
 import sys
 
 from pyftpdlib.authorizers import DummyAuthorizer
+from pyftpdlib.filesystems import AbstractedFS
 from pyftpdlib.handlers import FTPHandler
 from pyftpdlib.servers import FTPServer
+
+
+class PlainFiles(AbstractedFS):
+    def realpath(self, path):
+        """There are no links; to look for them takes a sixth of its time."""
+        return path
 
 
 class SlowHandler(FTPHandler):
@@ -29,7 +37,9 @@ class SlowHandler(FTPHandler):
         super().close()
 
 
+logging.basicConfig(level=logging.WARNING)  # not every command: it takes more time than serving it
 port, directory = sys.argv[1:]
+SlowHandler.abstracted_fs = PlainFiles
 SlowHandler.authorizer = DummyAuthorizer()
 SlowHandler.authorizer.add_anonymous(directory)
 server = FTPServer(('127.0.0.1', int(port)), SlowHandler, backlog=1024)

@@ -32,6 +32,7 @@ constexpr int at_once = 100;
 constexpr double wait = 0.2;     // seconds that the server takes …
 constexpr double for_ever = 300; // … and those that nobody wants to see the end of
 constexpr double most_times_one = 1.5;
+constexpr int most_looks = 5;
 
 void require(bool holds, std::string const& what) {
     if (!holds) throw std::runtime_error(what);
@@ -91,11 +92,11 @@ struct rounds {
     std::uint64_t ticks = 0;
 };
 
-// Whatever else this machine does at the moment can only lengthen a round: when the hundred are late there is a second
-// and a third look.
+// Whatever else this machine does at the moment can only lengthen a round: when the hundred are late they are looked
+// at again.
 void concurrent(kind const& of, std::string const& where) {
     double ratio = 0;
-    for (int look = 0; look < 3; ++look) {
+    for (int look = 0; look < most_looks; ++look) {
         rounds const one(of, where, 1, 3), many(of, where, at_once, 5);
         ratio = median(many.times) / median(one.times);
         std::cout << "  one: " << list(one.times) << " ms, client's CPU " << list(one.cpu) << " ms\n  " << at_once

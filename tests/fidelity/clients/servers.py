@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -33,10 +34,14 @@ def find(program, package, *places):
 
 
 def free_port():
-    """One that nobody has; whoever binds it must do so soon."""
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return probe.getsockname()[1]
+    """One that nobody has, and below those that the kernel gives to connections: until a server has it, some time may
+    pass, in which many are made."""
+    first = int(pathlib.Path('/proc/sys/net/ipv4/ip_local_port_range').read_text().split()[0])
+    while True:
+        port = random.randrange(first // 2, first)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(('127.0.0.1', port))
+            return port
 
 
 class Server:
