@@ -37,9 +37,9 @@ struct plan {
     clients::kind kind;
     std::string where;
     int count;
-    double wait;                                ///< of the server's, seconds
-    int limit = 0;                              ///< of the library, seconds; 0 is none
-    std::optional<coir::deadline> timeout{};    ///< of coir, over the operation
+    double wait;                                        ///< of the server's, seconds
+    int limit = 0;                                      ///< of the library, seconds; 0 is none
+    std::optional<std::chrono::milliseconds> timeout{}; ///< of coir, over the operation
     std::function<void(class crowd&)> middle{}; ///< called when the operations of all are under way, and nobody can run
 };
 

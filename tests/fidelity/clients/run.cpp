@@ -138,7 +138,7 @@ void killed(kind const& of, std::string const& where) {
 }
 
 void timed_out(kind const& of, std::string const& where) {
-    none_answered({of, where, at_once, for_ever, 0, coir::deadline(300ms)});
+    none_answered({of, where, at_once, for_ever, 0, 300ms});
     alone(of, where);
 }
 
