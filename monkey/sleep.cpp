@@ -55,6 +55,7 @@ long body::nanosleep(timespec const* wanted, timespec* left) {
 long body::clock_nanosleep(clockid_t clock, int flags, timespec const* wanted, timespec* left) {
     bool const elapses =
         clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC || clock == CLOCK_BOOTTIME || clock == CLOCK_TAI;
+    if (clock == CLOCK_THREAD_CPUTIME_ID) return -EINVAL; // libc's own word, not the kernel's (clock_nanosleep.c)
     if (!elapses) return kernel(SYS_clock_nanosleep, clock, flags, wanted, left); // CPU time: it passes only if we run
     if (!valid(*wanted)) return -EINVAL;
     if (flags & TIMER_ABSTIME) return sleep_until(clock, *wanted);

@@ -115,6 +115,12 @@ deadline deadline_of(patience const& how) noexcept { return deadline_in(how.limi
 
 handlers ended_by(patience const& how) noexcept { return how.limit ? handlers::any : handlers::without_restart; }
 
+bool listens(int fd) noexcept {
+    int yes = 0;
+    socklen_t size = sizeof yes;
+    return kernel(SYS_getsockopt, fd, SOL_SOCKET, SO_ACCEPTCONN, &yes, &size) == 0 && yes;
+}
+
 // accept() takes no MSG_DONTWAIT and the listener's O_NONBLOCK is not ours to set. Where nobody else can take the
 // connection between a poll and the call, poll is asked; otherwise the ring makes the call. Without a ring it blocks
 // the thread then, until the next connection comes.
@@ -133,7 +139,7 @@ long body::accept4(int fd, sockaddr* peer, socklen_t* length, int flags) {
     return took(waiting{fd, about, direction::read}.retry([&]() -> long {
         pollfd listener{fd, POLLIN, 0};
         timespec const at_once{};
-        if (kernel(SYS_ppoll, &listener, 1, &at_once, nullptr, 0) == 0) return -EAGAIN;
+        if (kernel(SYS_ppoll, &listener, 1, &at_once, nullptr, 0) == 0 && listens(fd)) return -EAGAIN;
         return kernel(SYS_accept4, fd, peer, length, flags);
     }));
 }

@@ -9,12 +9,15 @@
 #include "monkey/bodies.h"
 #include "monkey/disk.h"
 #include "monkey/kernel.h"
+#include "monkey/lasting.h"
 #include "monkey/parts.h"
 #include "monkey/retry.h"
 
 #include <cerrno>
 #include <climits>
 #include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <termios.h>
 
 namespace coir::monkey {
 namespace {
@@ -25,11 +28,37 @@ bool is_ready(int fd, short events) noexcept {
     return kernel(SYS_ppoll, &one, 1, &at_once, nullptr, 0) != 0;
 }
 
-long read_now(int fd, iovec const* parts, std::size_t count) noexcept {
+enum class read_ends { when_ready, at_once, by_itself };
+
+// A terminal without lines ends a read as VMIN and VTIME say (termios(3)), and poll() tells of that only where neither
+// a time nor fewer bytes than VMIN are asked for. The master's side has lines or not as the slave has, but is read by
+// bytes.
+read_ends how_a_read_ends(int fd, std::size_t wanted) noexcept {
+    int const before = errno;
+    unsigned number;
+    termios how;
+    bool const by_bytes =
+        kernel(SYS_ioctl, fd, TIOCGPTN, &number) != 0 && tcgetattr(fd, &how) == 0 && !(how.c_lflag & ICANON);
+    errno = before;
+    if (!by_bytes) return read_ends::when_ready;
+    if (how.c_cc[VMIN] == 0 && how.c_cc[VTIME] == 0) return read_ends::at_once;
+    return how.c_cc[VTIME] > 0 || wanted < how.c_cc[VMIN] ? read_ends::by_itself : read_ends::when_ready;
+}
+
+// What the kernel says of a descriptor that the program made non-blocking is the program's: of a FIFO that nobody has
+// open for writing poll() says nothing, but a read gives its end.
+long read_now(int fd, descriptor const& about, iovec const* parts, std::size_t count) {
     long const result = kernel(SYS_preadv2, fd, parts, count, at_position, 0, RWF_NOWAIT);
     if (result != -EOPNOTSUPP) return result;
-    if (!is_ready(fd, POLLIN)) return -EAGAIN;
-    return kernel(SYS_readv, fd, parts, count);
+    auto const read = [&] { return kernel(SYS_readv, fd, parts, count); };
+    if (patience_of(fd, about, direction::read).nonblocking) return read();
+    if (about.kind.load(std::memory_order_relaxed) == file_kind::other)
+        switch (how_a_read_ends(fd, bytes_in(parts, count))) {
+        case read_ends::at_once: return read();
+        case read_ends::by_itself: return lasting(read, "read of a terminal");
+        case read_ends::when_ready: break;
+        }
+    return is_ready(fd, POLLIN) ? read() : -EAGAIN;
 }
 
 long read_socket(int fd, descriptor& about, iovec const* parts, std::size_t count) {
@@ -60,7 +89,8 @@ long read_parts(int fd, iovec const* parts, std::size_t count) {
         if (bytes_in(parts, count) > 0) return read_socket(fd, about, parts, count);
         break; // reading nothing never waits
     case file_kind::pipe:
-    case file_kind::other: return waiting{fd, about, direction::read}.retry([&] { return read_now(fd, parts, count); });
+    case file_kind::other:
+        return waiting{fd, about, direction::read}.retry([&] { return read_now(fd, about, parts, count); });
     case file_kind::unknown:
     case file_kind::none: break;
     }

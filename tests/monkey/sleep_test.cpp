@@ -108,3 +108,8 @@ TEST(sleep, sched_yield_gives_way) {
     coir::joinall({a, b});
     EXPECT_EQ(order, "abAB");
 }
+
+TEST(sleep, a_threads_own_clock_is_refused_as_libc_does) {
+    timespec const soon{0, 1};
+    coir::spawn([&] { EXPECT_EQ(clock_nanosleep(CLOCK_THREAD_CPUTIME_ID, 0, &soon, nullptr), EINVAL); }).join();
+}

@@ -314,3 +314,17 @@ TEST(socket, a_number_closed_elsewhere_and_used_again_is_waited_for_as_what_it_i
     EXPECT_EQ(write(other.second, "2", 1), 1);
     EXPECT_EQ(again.get(), '2');
 }
+
+TEST(socket, accept_on_what_does_not_listen_is_an_error_at_once) {
+    listener here;
+    int const client = here.connect();
+    coir::spawn([&] {
+        EXPECT_EQ(accept(client, nullptr, nullptr), -1);
+        EXPECT_EQ(errno, EINVAL);
+        int const fresh = checked(::socket(AF_INET, SOCK_STREAM, 0), "socket");
+        EXPECT_EQ(accept(fresh, nullptr, nullptr), -1);
+        EXPECT_EQ(errno, EINVAL);
+        close(fresh);
+    }).join();
+    close(client);
+}

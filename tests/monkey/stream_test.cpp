@@ -8,6 +8,7 @@
 #include <pty.h>
 #include <string>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <termios.h>
 #include <vector>
@@ -309,4 +310,97 @@ TEST(stream, eventfd_read_and_write_wait) {
     close(fd);
     EXPECT_EQ(eventfd_write(fd, 1), -1);
     EXPECT_EQ(errno, EBADF);
+}
+
+namespace {
+
+struct terminal {
+    int master = -1, slave = -1;
+    terminal(cc_t least, cc_t time) {
+        checked(openpty(&master, &slave, nullptr, nullptr, nullptr), "openpty");
+        termios how;
+        tcgetattr(slave, &how);
+        cfmakeraw(&how);
+        how.c_cc[VMIN] = least;
+        how.c_cc[VTIME] = time;
+        tcsetattr(slave, TCSANOW, &how);
+    }
+    terminal(terminal const&) = delete;
+    static bool there() {
+        return access("/dev/ptmx", F_OK) == 0 && access("/dev/pts/ptmx", F_OK) == 0;
+    } // not in a chroot
+    ~terminal() {
+        close(slave);
+        close(master);
+    }
+};
+
+// In a fiber, beside one that ticks as long as it waits.
+ssize_t read_beside_another(int fd, std::size_t size) {
+    bool over = false;
+    auto beside = coir::spawn([&] {
+        while (!over) coir::sleep(1ms);
+    });
+    auto reader = coir::spawn([&] {
+        char buffer[16];
+        auto const count = read(fd, buffer, size);
+        over = true;
+        return count;
+    });
+    auto const count = reader.get();
+    beside.join();
+    return count;
+}
+
+} // namespace
+
+TEST(stream, a_terminal_without_bytes_ends_the_read_after_its_time) {
+    if (!terminal::there()) GTEST_SKIP() << "there are no terminals here";
+    terminal const with{0, 1}, without{0, 0};
+    EXPECT_EQ(read_beside_another(with.slave, 16), 0);
+    EXPECT_EQ(read_beside_another(without.slave, 16), 0);
+}
+
+TEST(stream, fewer_bytes_than_a_terminal_waits_for_end_a_read_of_as_few) {
+    if (!terminal::there()) GTEST_SKIP() << "there are no terminals here";
+    terminal const three{3, 0};
+    EXPECT_EQ(write(three.master, "x", 1), 1);
+    EXPECT_EQ(read_beside_another(three.slave, 1), 1);
+    auto reader = coir::spawn([&] {
+        char buffer[16];
+        return read(three.slave, buffer, sizeof buffer);
+    });
+    EXPECT_EQ(write(three.master, "ab", 2), 2);
+    until_parked(reader);
+    EXPECT_EQ(write(three.master, "c", 1), 1);
+    EXPECT_EQ(reader.get(), 3);
+}
+
+TEST(stream, a_terminal_between_bytes_waits_its_time_without_blocking_the_thread) {
+    if (!terminal::there()) GTEST_SKIP() << "there are no terminals here";
+    terminal const two{2, 1};
+    auto reader = coir::spawn([&] { return read_beside_another(two.slave, 16); });
+    until_parked(reader);
+    EXPECT_EQ(write(two.master, "x", 1), 1);
+    EXPECT_EQ(reader.get(), 1);
+}
+
+TEST(stream, a_nonblocking_FIFO_that_nobody_writes_to_is_at_its_end) {
+    char directory[] = "/tmp/coir-stream-test-XXXXXX";
+    ASSERT_TRUE(mkdtemp(directory));
+    auto const path = std::string(directory) + "/fifo";
+    checked(mkfifo(path.c_str(), 0600), "mkfifo");
+    coir::spawn([&] {
+        int const reads = open(path.c_str(), O_RDONLY | O_NONBLOCK);
+        char byte;
+        EXPECT_EQ(read(reads, &byte, 1), 0);
+        int const writes = open(path.c_str(), O_WRONLY);
+        EXPECT_EQ(read(reads, &byte, 1), -1);
+        EXPECT_EQ(errno, EAGAIN);
+        close(writes);
+        EXPECT_EQ(read(reads, &byte, 1), 0);
+        close(reads);
+    }).join();
+    unlink(path.c_str());
+    rmdir(directory);
 }
