@@ -153,6 +153,21 @@ bool copied(void* to, void const* from, std::size_t size) noexcept {
     return true;
 }
 
+int domain_of(int fd) noexcept {
+    int domain = AF_UNSPEC;
+    socklen_t size = sizeof domain;
+    kernel(SYS_getsockopt, fd, SOL_SOCKET, SO_DOMAIN, &domain, &size);
+    return domain;
+}
+
+// connect(2) leaves a socket that was refused as it had been before (net/ipv4/af_inet.c); the ring's since Linux 6.7 as
+// one whose connection has ended.
+void forget_failed_connection(int fd, long result) noexcept {
+    if (result != -ECONNREFUSED && result != -ETIMEDOUT && result != -EHOSTUNREACH && result != -ECONNRESET) return;
+    sockaddr const nowhere{AF_UNSPEC, {}};
+    if (domain_of(fd) != AF_UNIX) kernel(SYS_connect, fd, &nowhere, sizeof nowhere);
+}
+
 // A blocking connect cannot be tried either: the ring makes it, or a worker thread, which goes on if its fiber is
 // killed. What SO_SNDTIMEO or a handler ends goes on in the background, as it does in the kernel (socket(7),
 // connect(2)). That of a datagram socket only notes the address.
@@ -171,7 +186,8 @@ long body::connect(int fd, sockaddr const* to, socklen_t length) {
         long const result =
             kernels->perform({"connect of fd", fd, ended_by(how), deadline_of(how)},
                              [&](io_uring_sqe* entry) { io_uring_prep_connect(entry, fd, to, length); });
-        return result == -ETIME ? -EINPROGRESS : result;
+        forget_failed_connection(fd, result);
+        return result != -ETIME ? result : domain_of(fd) == AF_UNIX ? -EAGAIN : -EINPROGRESS;
     }
     if (length > sizeof(sockaddr_storage)) return -EINVAL;
     sockaddr_storage copy;

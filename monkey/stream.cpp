@@ -17,6 +17,7 @@
 #include <climits>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <termios.h>
 
 namespace coir::monkey {
@@ -80,6 +81,22 @@ long read_socket(int fd, descriptor& about, iovec const* parts, std::size_t coun
     return result;
 }
 
+// The slave of a pseudoterminal has no name any more when its master has been closed (drivers/tty/pty.c).
+bool master_is_gone(int fd) noexcept {
+    struct stat about;
+    return kernel(SYS_fstat, fd, &about) == 0 && S_ISCHR(about.st_mode) && about.st_nlink == 0;
+}
+
+// Who waits for a terminal that loses its master is told EIO, and only who comes later that it is at its end.
+long read_other(int fd, descriptor const& about, iovec const* parts, std::size_t count) {
+    int attempts = 0;
+    long const result = waiting{fd, about, direction::read}.retry([&] {
+        ++attempts;
+        return read_now(fd, about, parts, count);
+    });
+    return result == 0 && attempts > 1 && master_is_gone(fd) ? -EIO : result;
+}
+
 long read_parts(int fd, iovec const* parts, std::size_t count) {
     descriptor& about = describe(fd);
     switch (about.kind.load(std::memory_order_relaxed)) {
@@ -89,8 +106,7 @@ long read_parts(int fd, iovec const* parts, std::size_t count) {
         if (bytes_in(parts, count) > 0) return read_socket(fd, about, parts, count);
         break; // reading nothing never waits
     case file_kind::pipe:
-    case file_kind::other:
-        return waiting{fd, about, direction::read}.retry([&] { return read_now(fd, about, parts, count); });
+    case file_kind::other: return read_other(fd, about, parts, count);
     case file_kind::unknown:
     case file_kind::none: break;
     }

@@ -328,3 +328,47 @@ TEST(socket, accept_on_what_does_not_listen_is_an_error_at_once) {
     }).join();
     close(client);
 }
+
+TEST(socket, a_refused_connection_leaves_the_socket_as_it_was) {
+    sockaddr_in gone;
+    {
+        listener const here;
+        gone = here.address;
+    }
+    coir::spawn([&] {
+        int const fd = checked(::socket(AF_INET, SOCK_STREAM, 0), "socket");
+        EXPECT_EQ(connect(fd, reinterpret_cast<sockaddr*>(&gone), sizeof gone), -1);
+        EXPECT_EQ(errno, ECONNREFUSED);
+        char byte;
+        EXPECT_EQ(recv(fd, &byte, 1, 0), -1);
+        EXPECT_EQ(errno, ENOTCONN);
+        listener const here;
+        EXPECT_EQ(connect(fd, reinterpret_cast<sockaddr const*>(&here.address), sizeof here.address), 0);
+        close(fd);
+    }).join();
+}
+
+TEST(socket, a_timeout_of_connect_to_a_Unix_socket_is_EAGAIN) {
+    char path[] = "/tmp/coir-socket-test-XXXXXX";
+    ASSERT_TRUE(mkdtemp(path));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strcpy(address.sun_path, (std::string(path) + "/full").c_str());
+    auto const* const to = reinterpret_cast<sockaddr const*>(&address);
+    int const full = checked(::socket(AF_UNIX, SOCK_STREAM, 0), "socket");
+    checked(bind(full, to, sizeof address), "bind");
+    checked(listen(full, 0), "listen");
+    coir::spawn([&] {
+        int const fits = checked(::socket(AF_UNIX, SOCK_STREAM, 0), "socket");
+        int const waits = checked(::socket(AF_UNIX, SOCK_STREAM, 0), "socket");
+        set_limit(waits, SO_SNDTIMEO, 10'000);
+        EXPECT_EQ(connect(fits, to, sizeof address), 0);
+        EXPECT_EQ(connect(waits, to, sizeof address), -1);
+        EXPECT_EQ(errno, EAGAIN);
+        close(fits);
+        close(waits);
+    }).join();
+    close(full);
+    unlink(address.sun_path);
+    rmdir(path);
+}

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <climits>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
@@ -403,4 +404,19 @@ TEST(stream, a_nonblocking_FIFO_that_nobody_writes_to_is_at_its_end) {
     }).join();
     unlink(path.c_str());
     rmdir(directory);
+}
+
+TEST(stream, who_waits_for_a_terminal_without_a_master_is_told_EIO) {
+    if (!terminal::there()) GTEST_SKIP() << "there are no terminals here";
+    signal(SIGHUP, SIG_IGN);
+    terminal ends{1, 0};
+    auto reader = coir::spawn([&] {
+        char byte;
+        return read(ends.slave, &byte, 1) == -1 ? errno : 0;
+    });
+    until_parked(reader);
+    close(std::exchange(ends.master, -1));
+    EXPECT_EQ(reader.get(), EIO);
+    char byte;
+    EXPECT_EQ(read(ends.slave, &byte, 1), 0);
 }

@@ -1,0 +1,150 @@
+/* Pipes and FIFOs: what fits, what waits, who opens first, and what happens when nobody is there. */
+#include "plain.h"
+
+#include <limits.h>
+#include <sys/ioctl.h>
+
+static int ends[2];
+static char buffer[64];
+enum { large = 300000 };
+
+static void writes_slowly(void) {
+    close(ends[0]);
+    for (int i = 0; i < 3; ++i) {
+        a_while();
+        write_all(ends[1], &"xyz"[i], 1);
+    }
+}
+
+static void reads_all(void) {
+    close(ends[1]);
+    char* data = malloc(large);
+    if (!data) give_up("malloc");
+    a_while();
+    size_t const got = read_all(ends[0], data, large);
+    printf("other side: %zu bytes, sum %08x\n", got, sum_of(data, got));
+    free(data);
+}
+
+static void simple(void) {
+    MUST(pipe(ends));
+    pid_t other = child(writes_slowly);
+    close(ends[1]);
+    for (int i = 0; i < 3; ++i) show("read", buffer, PIECES(1, read(ends[0], buffer, sizeof buffer)));
+    TELL(read(ends[0], buffer, sizeof buffer));
+    ended(other);
+    close(ends[0]);
+
+    MUST(pipe2(ends, O_CLOEXEC));
+    char* data = malloc(large);
+    if (!data) give_up("malloc");
+    fill_pattern(data, large, 2);
+    other = child(reads_all);
+    close(ends[0]);
+    PIECES(large, write(ends[1], data + done, large - done));
+    close(ends[1]);
+    ended(other);
+    free(data);
+}
+
+static void limits(void) {
+    MUST(pipe(ends));
+    TELL(fcntl(ends[1], F_SETPIPE_SZ, 4096));
+    TELL(fcntl(ends[1], F_SETFL, O_NONBLOCK));
+    char block[8192];
+    memset(block, 'b', sizeof block);
+    PIECES(4096, write(ends[1], block + done, sizeof block - done));
+    FAILS(EAGAIN, write(ends[1], "x", 1));
+    int held = 0;
+    TELL(ioctl(ends[0], FIONREAD, &held));
+    printf("held %d\n", held);
+    PIECES(4096, read(ends[0], block + done, sizeof block - done));
+    TELL(fcntl(ends[0], F_SETFL, O_NONBLOCK));
+    FAILS(EAGAIN, read(ends[0], buffer, 1));
+    FAILS(ESPIPE, lseek(ends[0], 0, SEEK_CUR));
+    FAILS(ESPIPE, pread(ends[0], buffer, 1, 0));
+    FAILS(EBADF, read(ends[1], buffer, 1));
+    FAILS(EBADF, write(ends[0], buffer, 1));
+    TELL(write(ends[1], "", 0));
+    close(ends[1]);
+    TELL(read(ends[0], buffer, 1));
+    close(ends[0]);
+}
+
+static volatile sig_atomic_t broken;
+static void on_broken(int number) { broken = number; }
+
+static void leaves(void) {
+    close(ends[1]);
+    char few[10];
+    read_all(ends[0], few, sizeof few);
+    a_while();
+}
+
+static void nobody_reads(void) {
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_broken;
+    sigaction(SIGPIPE, &action, NULL);
+    MUST(pipe(ends));
+    pid_t other = child(leaves);
+    close(ends[0]);
+    char* data = calloc(1, large);
+    if (!data) give_up("calloc");
+    long count, wrote = 0; /* waits, and then nobody is there any more: how much went is for the kernel to say */
+    while ((count = AGAIN(write(ends[1], data, large))) > 0) wrote += count;
+    printf("some went: %d, then %s, signal %d\n", wrote > 0, strerrorname_np(errno), broken == SIGPIPE);
+    free(data);
+    close(ends[1]);
+    ended(other);
+    signal(SIGPIPE, SIG_DFL);
+}
+
+static void opens_for_writing(void) {
+    a_while();
+    int const fd = (int)MUST(open("fifo", O_WRONLY));
+    write_all(fd, "through", 7);
+    a_while();
+    close(fd);
+}
+
+static void opens_for_reading(void) {
+    a_while();
+    int const fd = (int)MUST(open("fifo", O_RDONLY));
+    char got[8] = "";
+    read_all(fd, got, 7);
+    printf("other side: %s\n", got);
+    close(fd);
+}
+
+static void fifos(void) {
+    TELL(mkfifo("fifo", 0600));
+    FAILS(EEXIST, mkfifo("fifo", 0600));
+    FAILS(ENXIO, open("fifo", O_WRONLY | O_NONBLOCK));
+    pid_t other = child(opens_for_writing);
+    int fd = (int)MUST(open("fifo", O_RDONLY)); /* waits for the other end */
+    show("read", buffer, PIECES(7, read(fd, buffer + done, sizeof buffer - done)));
+    TELL(read(fd, buffer, sizeof buffer));
+    close(fd);
+    ended(other);
+    other = child(opens_for_reading);
+    fd = (int)MUST(open("fifo", O_WRONLY));
+    PIECES(7, write(fd, "written" + done, 7 - done));
+    close(fd);
+    ended(other);
+    fd = (int)MUST(open("fifo", O_RDONLY | O_NONBLOCK));
+    TELL(read(fd, buffer, 1));
+    int const both = (int)MUST(open("fifo", O_RDWR));
+    FAILS(EAGAIN, read(fd, buffer, 1));
+    close(both);
+    close(fd);
+    unlink("fifo");
+}
+
+int main(void) {
+    simple();
+    limits();
+    nobody_reads();
+    fifos();
+    return finish();
+}
