@@ -11,7 +11,7 @@ void hub::post(posted& what) noexcept {
     posted* newest = mailbox_.load(std::memory_order_relaxed);
     do what.next = newest;
     while (!mailbox_.compare_exchange_weak(newest, &what, std::memory_order_release, std::memory_order_relaxed));
-    if (!newest) loop_->interrupt(); // a mailbox that was not empty has been announced already
+    if (!newest && loop_) loop_->interrupt(); // a mailbox that was not empty has been announced already
     posting_.fetch_sub(1, std::memory_order_release);
 }
 
@@ -20,7 +20,7 @@ void hub::wake_from_elsewhere(context& who) noexcept {
     context* newest = woken_.load(std::memory_order_relaxed);
     do who.next_woken = newest;
     while (!woken_.compare_exchange_weak(newest, &who, std::memory_order_release, std::memory_order_relaxed));
-    if (!newest) loop_->interrupt();
+    if (!newest && loop_) loop_->interrupt();
     posting_.fetch_sub(1, std::memory_order_release);
 }
 

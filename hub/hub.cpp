@@ -14,6 +14,8 @@
 #include <mutex>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 namespace coir {
 
@@ -88,7 +90,7 @@ void hub::close(thread_ending& which) noexcept {
     }
     // Posts that are still expected come from threads that use memory of fibers of this hub.
     while (self.expected_posts_ > 0) {
-        self.loop_->run(true, timer_heap::none);
+        self.look(true, timer_heap::none);
         self.run_posted();
     }
     self.ring_.reset();
@@ -119,7 +121,7 @@ void hub::end_fibers() noexcept {
         for (int turn = 0; !this_scheduler.ready.empty() && turn < turns; ++turn) step_back();
         if (expected_posts_ > 0) {
             tries = 0;
-            loop_->run(true, timer_heap::none);
+            look(true, timer_heap::none);
             run_posted();
         }
     }
@@ -198,7 +200,7 @@ void hub::round() {
             nearest = std::min(nearest, now + patience_);
         }
         bool const may_wait = here.ready.empty() && idlers_.empty() && watchers_.idling.empty() && nearest > now;
-        loop_->run(may_wait, nearest);
+        look(may_wait, nearest);
         if (hopes) stop_hoping(*this);
         run_posted();
         if (!watchers_.checking.empty()) [[unlikely]]
@@ -227,7 +229,7 @@ void hub::adapt_budget(std::int64_t spent) noexcept {
 
 bool hub::stuck() const noexcept {
     std::size_t const timers = timers_.size() - finishing_timers_ - trim_.set();
-    return timers + loop_->waiting() + expected_posts_ + watchers_.keeping == watchers_.entries;
+    return timers + (loop_ ? loop_->waiting() : 0) + expected_posts_ + watchers_.keeping == watchers_.entries;
 }
 
 // Nothing is left here that could wake anyone. True if another thread may: then it is looked again before long, because
@@ -317,6 +319,24 @@ void hub::after_fork_in_child() noexcept {
     if (here) here->after_fork();
 }
 
+void hub::make_loop() { loop_ = std::make_unique<loop>(registration_->bit()); }
+
+// Without a loop (EMFILE, ENFILE, ENOMEM in a forked child) there are still timers and other threads: the hub looks for
+// them every millisecond. Who is to wait for a descriptor is told the error.
+void hub::look(bool may_wait, std::int64_t nearest) {
+    if (!loop_) [[unlikely]] {
+        try {
+            make_loop();
+        } catch (...) {
+            std::int64_t const left = std::clamp<std::int64_t>(nearest - steady_now(), 0, 999'999);
+            timespec const pause{0, long(left)};
+            if (may_wait && !has_mail()) syscall(SYS_nanosleep, &pause, nullptr);
+            return;
+        }
+    }
+    loop_->run(may_wait, nearest);
+}
+
 void hub::after_fork() {
     ++forks_;
     this_scheduler.ready.clear();
@@ -328,7 +348,9 @@ void hub::after_fork() {
     woken_.store(nullptr, std::memory_order_relaxed);
     expected_posts_ = 0;
     loop_.reset(); // its descriptors first: there may be no others left
-    loop_ = std::make_unique<loop>(registration_->bit());
+    try {
+        make_loop();
+    } catch (...) {} // tried again at every look; a child that only begins another program needs none
     ring_.reset();
     has_no_ring_ = false;
     watchers_.forked();

@@ -178,9 +178,11 @@ public:
     void enlist(context& born) noexcept;
     void strike(context& ended) noexcept;
     /// From now until unwatch_fd(), `one` waits for its descriptor; false if that is not open.
-    bool watch_fd(fd_waiter& one) { return one.fd >= 0 && loop_->add(one); }
+    bool watch_fd(fd_waiter& one) { return one.fd >= 0 && event_loop().add(one); }
     /// Also if it was refused, and if the hub's loop has become another one in a forked child.
-    void unwatch_fd(fd_waiter& one) noexcept { loop_->remove(one); }
+    void unwatch_fd(fd_waiter& one) noexcept {
+        if (loop_) loop_->remove(one);
+    }
     /// Something that is under way elsewhere will post to this hub: it may wait for ever without being stuck.
     void expect_post() noexcept { ++expected_posts_; }
     void expected_post_came() noexcept { --expected_posts_; }
@@ -192,7 +194,12 @@ public:
     }
     void note_handler(bool restarts) noexcept;
     watcher_list& watchers() noexcept { return watchers_; }
-    loop& event_loop() noexcept { return *loop_; }
+    /// Made anew, if a forked child could not; throws std::system_error if it cannot now.
+    loop& event_loop() {
+        if (!loop_) [[unlikely]]
+            make_loop();
+        return *loop_;
+    }
     /// @endcond
 
 private:
@@ -216,7 +223,10 @@ private:
     static void after_fork_in_child() noexcept;
 
     std::optional<hub_registration> registration_; // until the thread ends
-    std::unique_ptr<loop> loop_;
+    void make_loop();
+    void look(bool may_wait, std::int64_t nearest);
+
+    std::unique_ptr<loop> loop_; // null only in a forked child that could not make one yet
     std::unique_ptr<ring> ring_; // made when it is first asked for …
     bool has_no_ring_ = false;   // … unless there can be none
     timer_heap timers_;

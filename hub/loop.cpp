@@ -124,8 +124,12 @@ void loop::find_backend_fd() {
     while (backend_fd_ >= 0 && !is_it(backend_fd_)) backend_fd_ = next_own_fd(unsigned(backend_fd_) + 1);
     if (backend_fd_ < 0) // without the shim it is one of the low ones
         while (rlim_t(++backend_fd_) < limit.rlim_cur && !is_it(backend_fd_)) {}
-    if (rlim_t(backend_fd_) == limit.rlim_cur)
-        throw std::logic_error("make an event loop: libev's epoll set is not among the process's descriptors");
+    if (rlim_t(backend_fd_) == limit.rlim_cur) { // libev could not register it: ENOMEM, ENOSPC
+        ev_loop_destroy(ev_);
+        close_own_fd(timer_fd_);
+        errno = ENOMEM;
+        fail("make an event loop (epoll_ctl)");
+    }
     epoll_ctl(backend_fd_, EPOLL_CTL_DEL, timer_fd_, nullptr);
     ev_io_stop(ev_, &own_->timer);
     ev_io_set(&own_->timer, timer_fd_, EV_READ);

@@ -1,11 +1,17 @@
 #include "hub/fiber.h"
 #include "hub/hub.h"
+#include "hub/offload.h"
 #include "tests/rerun.h"
 
 #include <chrono>
 #include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <string>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <system_error>
 #include <thread>
 #include <unistd.h>
 
@@ -19,6 +25,18 @@ int exit_status_of(pid_t child) {
     EXPECT_EQ(waitpid(child, &status, 0), child);
     EXPECT_TRUE(WIFEXITED(status)) << status;
     return WEXITSTATUS(status);
+}
+
+// No epoll set can be made from here on.
+bool refuse_epoll() {
+    sock_filter program[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_epoll_create1, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EMFILE),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    sock_fprog const all{std::size(program), program};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &all) == 0;
 }
 
 struct pipe_ends {
@@ -117,4 +135,28 @@ TEST(fork, generations) {
         return exit_status_of(child) + 1;
     };
     EXPECT_EQ(coir::spawn(descend, 4).get(), 5);
+}
+
+TEST(fork, a_child_that_can_have_no_epoll_set_sleeps_and_is_told_when_it_waits_for_a_descriptor) {
+    constexpr int not_allowed = 77;
+    coir::sleep(1ms);
+    pid_t const child = fork();
+    if (child == 0) {
+        if (!refuse_epoll()) _exit(not_allowed);
+        pid_t const grandchild = fork();
+        if (grandchild > 0) _exit(exit_status_of(grandchild));
+        coir::sleep(2ms);
+        if (coir::offload([] { return 3; }) != 3) _exit(2);
+        int ends[2];
+        if (pipe(ends) != 0) _exit(3);
+        try {
+            hub::wait_fd(ends[0], hub::readable, 10s);
+            _exit(4);
+        } catch (std::system_error const& error) {
+            _exit(error.code().value() == EMFILE ? 0 : 5);
+        }
+    }
+    int const status = exit_status_of(child);
+    if (status == not_allowed) GTEST_SKIP() << "no filter of system calls is allowed here";
+    EXPECT_EQ(status, 0);
 }
