@@ -139,7 +139,7 @@ long body::accept4(int fd, sockaddr* peer, socklen_t* length, int flags) {
     return took(waiting{fd, about, direction::read}.retry([&]() -> long {
         pollfd listener{fd, POLLIN, 0};
         timespec const at_once{};
-        if (kernel(SYS_ppoll, &listener, 1, &at_once, nullptr, 0) == 0 && listens(fd)) return -EAGAIN;
+        if (kernel(SYS_ppoll, &listener, 1, &at_once, nullptr, 0) <= 0 && listens(fd)) return -EAGAIN;
         return kernel(SYS_accept4, fd, peer, length, flags);
     }));
 }

@@ -26,7 +26,7 @@ namespace {
 bool is_ready(int fd, short events) noexcept {
     pollfd one{fd, events, 0};
     timespec const at_once{};
-    return kernel(SYS_ppoll, &one, 1, &at_once, nullptr, 0) != 0;
+    return kernel(SYS_ppoll, &one, 1, &at_once, nullptr, 0) > 0; // -EINTR: a signal is pending, nothing is ready
 }
 
 enum class read_ends { when_ready, at_once, by_itself };

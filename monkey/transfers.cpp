@@ -24,7 +24,7 @@ bool is_nonblocking(int fd, direction way) noexcept { return patience_of(fd, des
 bool is_ready(int fd, short events) noexcept {
     pollfd one{fd, events, 0};
     timespec const at_once{};
-    return is(fd, file_kind::disk) || kernel(SYS_ppoll, &one, 1, &at_once, nullptr, 0) != 0;
+    return is(fd, file_kind::disk) || kernel(SYS_ppoll, &one, 1, &at_once, nullptr, 0) > 0; // -EINTR: a signal is pending
 }
 
 // Until `in` can be read from and `out` written to: 0, or -errno.

@@ -10,6 +10,7 @@
 #include <string>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <termios.h>
 #include <vector>
@@ -419,4 +420,18 @@ TEST(stream, who_waits_for_a_terminal_without_a_master_is_told_EIO) {
     EXPECT_EQ(reader.get(), EIO);
     char byte;
     EXPECT_EQ(read(ends.slave, &byte, 1), 0);
+}
+
+TEST(stream, calls_by_number_wait_as_those_by_name) {
+    auto ends = fd_pair::sockets();
+    char byte = 0;
+    for (long const number : {SYS_read, SYS_recvfrom}) {
+        auto reader = coir::spawn([&] { return syscall(number, ends.first, &byte, 1L, 0L, 0L, 0L); });
+        until_parked(reader);
+        EXPECT_EQ(write(ends.second, "x", 1), 1);
+        EXPECT_EQ(reader.get(), 1);
+        EXPECT_EQ(byte, 'x');
+    }
+    auto failing = coir::spawn([] { return syscall(SYS_read, -1, nullptr, 1L) == -1 ? errno : 0; });
+    EXPECT_EQ(failing.get(), EBADF);
 }
