@@ -16,6 +16,7 @@
 #include <climits>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/syscall.h>
@@ -39,7 +40,12 @@ void tick() {
     }
 }
 
-void start_ticking() { coir::spawn(coir::spawn_options{.name = "ticking"}, tick); }
+// Where there is no memory for it, the program goes on without: that is its matter, and this one's log tells.
+void start_ticking() noexcept {
+    try {
+        coir::spawn(coir::spawn_options{.name = "ticking"}, tick);
+    } catch (std::exception const&) {}
+}
 
 // Of a forked child, whose hub has forgotten the fibers that its parent had.
 void after_fork() {

@@ -6,6 +6,7 @@
 #include <ctime>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/ipc.h>
@@ -135,12 +136,12 @@ std::uint64_t bytes_of(stopped_call const& call, transfer const& what) {
     return total;
 }
 
-// What goes to a pipe in no more than PIPE_BUF bytes goes as one (pipe(7)).
+// What goes to a pipe in no more than PIPE_BUF bytes goes as one (pipe(7)), and so does what several append to a file.
 bool may_be_shorter(transfer const& what, file_about const& file, std::uint64_t bytes) noexcept {
     if (bytes < 2) return false;
     switch (file.kind) {
-    case file_kind::stream:
-    case file_kind::file: return true;
+    case file_kind::stream: return true;
+    case file_kind::file: return !(what.writes && file.appends);
     case file_kind::terminal: return !what.writes || bytes > 16;
     case file_kind::pipe: return !what.writes || bytes > PIPE_BUF;
     default: return false;
@@ -165,6 +166,20 @@ bool make_shorter(stopped_call& call, transfer const& what, std::uint64_t bytes,
         return true;
     }
     return call.change_memory(what.count_in, kept);
+}
+
+// What is at its end, or broken, says so at once, and a terminal knows no attempts but those of O_NONBLOCK.
+bool may_say_again(transfer const& what, file_about const& file) noexcept {
+    switch (file.kind) {
+    case file_kind::file: return true;
+    case file_kind::terminal:
+        if (!file.nonblocking) return false;
+        [[fallthrough]];
+    case file_kind::stream:
+    case file_kind::packets:
+    case file_kind::pipe: return !(file.ready & (POLLHUP | POLLERR)) && file.ready & (what.writes ? POLLOUT : POLLIN);
+    default: return false;
+    }
 }
 
 // The calls beside transfers that may wait here: a signal may end them.
@@ -313,9 +328,7 @@ void faults::meet(stopped_call& call) {
     may[shorter] =
         what && may_be_shorter(*what, file, bytes) && (what->other_fd < 0 || may_be_shorter(*what, other, bytes));
     may[interrupted] = what ? waits && !nonblocking && bytes > 0 : may_be_interrupted(call);
-    may[again] =
-        what && what->nonblocking && file.kind != file_kind::other && file.kind != file_kind::none && bytes > 0;
-    may[again] |= what && nonblocking && waits && bytes > 0;
+    may[again] = what && nonblocking && bytes > 0 && may_say_again(*what, file);
     may[reset] = what && file.connected && bytes > 0;
     may[descriptors] = makes_descriptor(call);
     int const error = error_of_memory(call);

@@ -1,11 +1,12 @@
 // faulty: runs a program, and lets system calls of it and of its children fail or fall short, at random but legally. It
 // sits below whatever makes the calls, libc or the shim, whose are made by inline instructions: it traces the program.
 //
-//     faulty [--kinds=short,eintr,…] [--one-in=N] [--report=FILE] SEED program [argument…]
+//     faulty [--kinds=short,eintr,…] [--one-in=N] [--report=FILE] [--preload=LIBRARIES] SEED program [argument…]
 //
 // Only the calls that may have a fault stop, by a seccomp filter. Faults begin where the program itself does, when its
 // libraries are there; another program that a child becomes has none. Descriptors 0 to 2 have none. The same seed makes
-// the same faults of the same calls of a process. FILE gets one line: the seed, how many calls there were and how many
+// the same faults of the same calls of a process. LIBRARIES are
+// preloaded into the program, not into this one. FILE gets one line: the seed, how many calls there were and how many
 // faults of each kind. The status is the program's, or 128 and the number of the signal that killed it; when it has
 // ended, the children that it left are killed. x86-64 only.
 
@@ -68,7 +69,7 @@ void filter_calls() {
 
 class tracer {
 public:
-    explicit tracer(faults& of) : faults_(of) {}
+    tracer(faults& of, char const* preload) : faults_(of), preload_(preload) {}
 
     // Its status as wait tells it.
     int run(char** arguments) {
@@ -100,6 +101,7 @@ private:
             setpgid(0, 0);
             close(go[1]);
             while (::read(go[0], &byte, 1) == -1 && errno == EINTR) {}
+            if (preload_) setenv("LD_PRELOAD", preload_, 1);
             filter_calls();
             execvp(arguments[0], arguments);
             std::perror(arguments[0]);
@@ -243,6 +245,7 @@ private:
     }
 
     faults& faults_;
+    char const* const preload_; // null: nothing
     pid_t first_ = 0;
     bool begun_ = false;
     int count_ = 0;
@@ -274,7 +277,7 @@ std::bitset<kind_count> kinds(std::string_view text) {
 int main(int count, char** arguments) {
     auto wanted = std::bitset<kind_count>{}.set();
     std::uint64_t one_in = 8;
-    char const* report = nullptr;
+    char const *report = nullptr, *preload = nullptr;
     int at = 1;
     for (; at < count && std::string_view(arguments[at]).starts_with("--"); ++at) {
         std::string_view const option = arguments[at];
@@ -284,6 +287,8 @@ int main(int count, char** arguments) {
             one_in = std::max<std::uint64_t>(1, number(option.substr(9), "--one-in"));
         else if (option.starts_with("--report="))
             report = arguments[at] + 9;
+        else if (option.starts_with("--preload="))
+            preload = arguments[at] + 10;
         else
             throw std::invalid_argument("no such option: " + std::string(option));
     }
@@ -292,7 +297,7 @@ int main(int count, char** arguments) {
             "usage: faulty [--kinds=short,…] [--one-in=N] [--report=FILE] SEED program [argument…]");
     auto const seed = number(arguments[at], "the seed");
     faults all(seed, wanted, unsigned(one_in));
-    int const status = tracer(all).run(arguments + at + 1);
+    int const status = tracer(all, preload).run(arguments + at + 1);
 
     std::FILE* const to = report ? std::fopen(report, "w") : stderr;
     if (!to) give_up(report);

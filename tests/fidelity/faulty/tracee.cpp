@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -99,7 +100,12 @@ file_about stopped_call::file(int fd) const {
     int const own = take(fd);
     if (own < 0) return {};
     int const flags = fcntl(own, F_GETFL), access = flags & O_ACCMODE;
-    file_about about{kind_of(own), (flags & O_NONBLOCK) != 0, access != O_WRONLY, access != O_RDONLY, false};
+    file_about about{
+        kind_of(own), (flags & O_NONBLOCK) != 0, access != O_WRONLY, access != O_RDONLY, (flags & O_APPEND) != 0, 0,
+        false};
+    pollfd one{own, POLLIN | POLLOUT, 0};
+    poll(&one, 1, 0);
+    about.ready = one.revents;
     sockaddr_storage peer;
     socklen_t size = sizeof peer;
     about.connected =

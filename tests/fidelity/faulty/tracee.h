@@ -27,7 +27,9 @@ struct file_about {
     file_kind kind = file_kind::none;
     bool nonblocking = false;
     bool reads = false, writes = false; ///< what it was opened for
-    bool connected = false;             ///< a stream
+    bool appends = false;
+    short ready = 0;        ///< what poll says of it
+    bool connected = false; ///< a stream
 };
 
 struct process {

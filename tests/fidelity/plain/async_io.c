@@ -33,11 +33,11 @@ static void until_done(struct aiocb* one) {
 int main(void) {
     int const fd = (int)MUST(open("requests", O_RDWR | O_CREAT, 0600));
     struct aiocb out = request(fd, (void*)"0123456789", 10, 0, LIO_WRITE);
-    TELL(aio_write(&out));
+    MUST(aio_write(&out));
     until_done(&out);
     printf("error %d, returned %zd\n", aio_error(&out), aio_return(&out));
     struct aiocb in = request(fd, buffer, 5, 3, LIO_READ);
-    TELL(aio_read(&in));
+    MUST(aio_read(&in));
     until_done(&in);
     printf("error %d\n", aio_error(&in));
     show("read", buffer, aio_return(&in));
@@ -47,7 +47,7 @@ int main(void) {
     close(ends[1]);
     struct aiocb waits = request(ends[0], buffer, 4, 0, LIO_READ);
     struct aiocb const* const list[] = {&waits};
-    TELL(aio_read(&waits));
+    MUST(aio_read(&waits));
     struct timespec const soon = {0, 2000000};
     if (aio_suspend(list, 1, &soon) == -1) printf("too early: %d\n", errno == EAGAIN || (IS_CAREFUL && errno == EINTR));
     until_done(&waits);
@@ -59,7 +59,7 @@ int main(void) {
     struct aiocb first = request(fd, (void*)"abc", 3, 20, LIO_WRITE), second = request(fd, more, 4, 0, LIO_READ),
                  none = request(-1, more, 1, 0, LIO_NOP);
     struct aiocb* const all[] = {&first, &second, &none};
-    TELL(lio_listio(LIO_WAIT, all, 3, NULL));
+    MUST(lio_listio(LIO_WAIT, all, 3, NULL));
     until_done(&first);
     until_done(&second);
     printf("errors %d %d, returned %zd %zd\n", aio_error(&first), aio_error(&second), aio_return(&first), aio_return(&second));
@@ -73,7 +73,7 @@ int main(void) {
     } else
         told("aio_read", refused, 0);
     struct aiocb sync = request(fd, NULL, 0, 0, LIO_NOP);
-    TELL(aio_fsync(O_SYNC, &sync));
+    MUST(aio_fsync(O_SYNC, &sync));
     until_done(&sync);
     printf("error %d\n", aio_error(&sync));
     TELL(aio_return(&sync));

@@ -7,7 +7,7 @@ static char line[200];
 
 static void tell_status(char const* what, int status) {
     if (status == -1)
-        told(what, -1, 0);
+        give_up(what);
     else
         printf("%s: %s %d\n", what, WIFEXITED(status) ? "exited" : "killed by", WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
 }

@@ -77,7 +77,9 @@ static void kinds(void) {
     unsigned seen = 0;
     for (long i = 0; i < count; ++i) seen |= 1u << events[i].data.u64;
     printf("seen %#x\n", seen);
-    FAILS(EPERM, epoll_ctl(set, EPOLL_CTL_ADD, open(".", O_RDONLY), &out));
+    int const directory = (int)MUST(open(".", O_RDONLY));
+    FAILS(EPERM, epoll_ctl(set, EPOLL_CTL_ADD, directory, &out));
+    close(directory);
     FAILS(EINVAL, epoll_ctl(set, EPOLL_CTL_ADD, set, &out));
     FAILS(EINVAL, epoll_wait(set, events, 0, -1));
     FAILS(EBADF, epoll_wait(-1, events, 4, -1));

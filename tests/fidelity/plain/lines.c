@@ -111,6 +111,7 @@ static void writing(void) {
     TELL(fprintf(out, "%05d %s|%-5s|%.3f", 42, "word", "ab", 1.5));
     TELL((long)fwrite(data, 100, large / 100, out));
     TELL(dprintf(ends[1], "%d", 7) > 0);
+    if (IS_CAREFUL && ferror(out)) give_up("write");
     TELL(fflush(out));
     TELL(putw(1, out));
     TELL(fclose(out));
@@ -131,7 +132,7 @@ static void broken(void) {
     clearerr(out);
     printf("error %d\n", ferror(out) != 0);
     fclose(out);
-    signal(SIGPIPE, SIG_DFL);
+    signal(SIGPIPE, SIGPIPE_BEFORE);
 }
 
 int main(void) {

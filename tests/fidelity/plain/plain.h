@@ -34,6 +34,8 @@
 #define IS_CAREFUL 0
 #endif
 #define UNUSED __attribute__((unused))
+/* What programs leave SIGPIPE as. */
+#define SIGPIPE_BEFORE (IS_CAREFUL ? SIG_IGN : SIG_DFL)
 
 /* Of System V's, which outlive a process: removed when the program gives up. -1: none. */
 static volatile int own_queue UNUSED = -1, own_set UNUSED = -1;
@@ -60,6 +62,11 @@ static UNUSED __attribute__((noreturn)) void give_up(char const* what) {
 /* Errors that a careful program gives up at: nothing that it does brings them about. */
 static UNUSED int is_hard(int error) {
     return error == ENOMEM || error == ENOBUFS || error == EMFILE || error == ENFILE || error == ECONNRESET;
+}
+
+/* After a call that may have failed hard without its being told of. */
+static UNUSED void unless_hard(long result, char const* what) {
+    if (IS_CAREFUL && result == -1 && is_hard(errno)) give_up(what);
 }
 
 static UNUSED long told(char const* what, long result, int expected) {
@@ -220,4 +227,5 @@ __attribute__((constructor)) static UNUSED void begin_plain(void) {
     action.sa_handler = on_giving_up;
     action.sa_flags = SA_RESTART;
     sigaction(SIGTERM, &action, NULL);
+    signal(SIGPIPE, SIG_IGN); /* when the other side has given up */
 }

@@ -82,6 +82,11 @@ static void signals_and_writes(void) {
     write_all(ends[1], "x", 1);
 }
 
+static void signals_and_lingers(void) {
+    signals_parent();
+    a_while();
+}
+
 /* What a read does when a handler ran: without SA_RESTART it ends, with it goes on. */
 static void interrupted(int flags) {
     printf("flags %#x\n", (unsigned)flags);
@@ -111,7 +116,7 @@ static void interrupted(int flags) {
     close(ends[1]);
     handled = 0;
     int status;
-    other = child(signals_and_writes);
+    other = child(signals_and_lingers);
     UNTIL(handled, waitpid(other, &status, 0) == other ? 0 : -1);
     if (!(flags & SA_RESTART)) MUST(waitpid(other, &status, 0));
     handled = 0;

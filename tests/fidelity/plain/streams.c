@@ -33,6 +33,7 @@ static void echoes(void) {
         a_while();
         write_all(ends[1], got, (size_t)count);
     }
+    unless_hard(count, "read");
 }
 
 static void simple(void) {
@@ -169,6 +170,7 @@ static void limits(void) {
     if (!data) give_up("calloc");
     long sent = 0, count;
     while ((count = AGAIN(send(ends[0], data, large, 0))) > 0) sent += count;
+    unless_hard(count, "send");
     printf("full: %s %s\n", sent > 0 ? "some went" : "nothing went", strerrorname_np(errno));
     free(data);
     close_pair();
@@ -185,7 +187,7 @@ static void the_end(void) {
     close(ends[0]);
     FAILS(EBADF, read(ends[0], buffer, 1));
     FAILS(EBADF, send(ends[0], "x", 1, 0));
-    signal(SIGPIPE, SIG_DFL);
+    signal(SIGPIPE, SIGPIPE_BEFORE);
 }
 
 static struct sockaddr_in address;
