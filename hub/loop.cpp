@@ -112,7 +112,7 @@ loop::~loop() {
 // right after. A bare system call, because ThreadSanitizer takes it for a use of descriptors that belong to other
 // threads.
 void loop::find_backend_fd() {
-    ev_run(ev_, EVRUN_NOWAIT); // registers the timerfd
+    register_own(); // the timerfd, too
     auto const is_it = [&](int candidate) {
         epoll_event same{};
         same.events = EPOLLIN;
@@ -124,16 +124,26 @@ void loop::find_backend_fd() {
     while (backend_fd_ >= 0 && !is_it(backend_fd_)) backend_fd_ = next_own_fd(unsigned(backend_fd_) + 1);
     if (backend_fd_ < 0) // without the shim it is one of the low ones
         while (rlim_t(++backend_fd_) < limit.rlim_cur && !is_it(backend_fd_)) {}
-    if (rlim_t(backend_fd_) == limit.rlim_cur) { // libev could not register it: ENOMEM, ENOSPC
-        ev_loop_destroy(ev_);
-        close_own_fd(timer_fd_);
-        errno = ENOMEM;
-        fail("make an event loop (epoll_ctl)");
-    }
+    if (rlim_t(backend_fd_) == limit.rlim_cur)
+        throw std::logic_error("make an event loop: libev's epoll set is not among the process's descriptors");
     epoll_ctl(backend_fd_, EPOLL_CTL_DEL, timer_fd_, nullptr);
     ev_io_stop(ev_, &own_->timer);
     ev_io_set(&own_->timer, timer_fd_, EV_READ);
     ev_io_start(ev_, &own_->timer);
+    register_own();
+}
+
+// What the kernel refuses to register (ENOMEM, ENOSPC) libev stops, its own descriptor of ev_async without a word: a
+// loop that is woken by nothing. Nothing else in here sets errno.
+void loop::register_own() {
+    errno = 0;
+    ev_run(ev_, EVRUN_NOWAIT);
+    if (errno != ENOMEM && errno != ENOSPC) return;
+    int const error = errno;
+    ev_loop_destroy(ev_);
+    close_own_fd(timer_fd_);
+    errno = error;
+    fail("make an event loop (epoll_ctl)");
 }
 
 void loop::run(bool may_wait, std::int64_t nearest) {
@@ -292,8 +302,12 @@ void loop::forget_elsewhere(int fd) noexcept {
 void loop::unregister(int fd) noexcept { epoll_ctl(backend_fd_, EPOLL_CTL_DEL, fd, nullptr); }
 
 void loop::on_io(fd_watch& watch, int events) noexcept {
-    if (events & EV_ERROR) { // closed behind our back: libev has stopped the watcher
-        wake_all_closed(watch);
+    if (events & EV_ERROR) { // closed behind our back, or no memory to register it: libev has stopped the watcher
+        if (!is_open(watch.io.fd)) return wake_all_closed(watch);
+        while (!watch.queue.empty()) { // they look, and wait again
+            --waiting_;
+            notify(watch.queue.pop(), wake_reason::ready);
+        }
         return;
     }
     if (watch.queue.empty()) {

@@ -93,6 +93,7 @@ private:
     fd_entry* find(int fd) const noexcept;
     fd_entry& make(int fd);
     void find_backend_fd();
+    void register_own();
     void arm(std::int64_t nearest) noexcept;
     void drop_closed() noexcept;
     void unregister(int fd) noexcept;
