@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 """Programs below random legal faults: with the shim they end as they do without faults, or cleanly.
 
-usage: faults.py FAULTY SHIM TICKING SEEDS PROGRAM…
+usage: faults.py FAULTY SHIM TICKING SEEDS[/each] PROGRAM…
 
-`faulty` sits below the shim and makes its system calls fail or fall short. COIR_SEED=n runs that seed alone. There are two
-kinds of runs:
+`faulty` sits below the shim and makes its system calls fail or fall short. COIR_SEED=n runs that seed alone; with
+`/each` a program is run with one of the seeds, the next with the next. There are two kinds of runs:
 
     harmless  transfers fall short, calls are interrupted, attempts would block: the program must say what it says without
               faults, and end with status 0
@@ -12,8 +12,7 @@ kinds of runs:
               with status 1 and one word why on standard error
 
 It never hangs and is never killed by a signal. What no program can be told, like EINTR in the middle of stdio's line, is left
-out: WITHOUT. Each seed runs the program also without the shim, so that a fault that the program itself does not bear is not
-taken for the shim's: such a run is counted, and only the other way of ending is judged.
+out: WITHOUT. What ended wrongly is run once more without the shim, to show whose fault it is.
 """
 import collections
 import concurrent.futures
@@ -105,7 +104,8 @@ def difference(expected, run):
 def main():
     faulty, *shim = (os.path.abspath(each) for each in sys.argv[1:4])
     programs = [os.path.abspath(each) for each in sys.argv[5:]]
-    seeds = [int(os.environ['COIR_SEED'])] if 'COIR_SEED' in os.environ else range(1, int(sys.argv[4]) + 1)
+    count, _, each = sys.argv[4].partition('/')
+    seeds = [int(os.environ['COIR_SEED'])] if 'COIR_SEED' in os.environ else range(1, int(count) + 1)
     print('seeds', *seeds)
     suite = Suite(faulty, shim)
     for program in programs:
@@ -114,9 +114,10 @@ def main():
             print(f'{name_of(program)}: status {run.status} without faults\n{run.err}')
             return 1
         suite.expected[program] = run.out
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        wrong = [each for each in pool.map(lambda turn: suite.judge(*turn), (
-            (program, seed, mode) for seed in seeds for mode in ('harmless', 'hard') for program in programs)) if each]
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        turns = [(program, seed, mode) for at, seed in enumerate(seeds) for mode in ('harmless', 'hard')
+                 for number, program in enumerate(programs) if not each or number % len(seeds) == at]
+        wrong = [words for words in pool.map(lambda turn: suite.judge(*turn), turns) if words]
     print(', '.join(f'{number} {what}' for what, number in sorted(suite.count.items()) if what not in ('calls',)))
     print(*wrong, sep='\n')
     print(f'{len(wrong)} wrong')
