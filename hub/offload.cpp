@@ -86,7 +86,7 @@ void detail::offload(worker_pool& workers, void (*call)(void*), void* argument, 
     context& self = fiber_that_waits();
     hub& here = *this_scheduler.owner;
     call_under_way one{call, argument, here, self};
-    workers.submit(one);
+    workers.submit_patiently(one);
     here.expect_post();
     // The call is on this stack: whatever else wakes the fiber, it stays until the worker is done.
     while (!one.done) {
@@ -114,7 +114,7 @@ bool detail::run_on_worker(owned_call& what, char const* name) {
     what.error = errno;
     auto next = std::make_unique<due>(what);
     try {
-        shared_workers().submit(*next);
+        shared_workers().submit_patiently(*next);
         next.release();
     } catch (...) {
         what.release(); // the worker's

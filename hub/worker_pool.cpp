@@ -1,6 +1,10 @@
 #include "hub/worker_pool.h"
 
+#include "hub/hub.h"
+
+#include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <csignal>
 #include <pthread.h>
 #include <system_error>
@@ -21,10 +25,27 @@ void forget_workers() noexcept { idle_in_all.store(0, std::memory_order_relaxed)
 
 void worker_pool::submit(job& next) {
     std::lock_guard held{lock_};
-    if (idle_ <= queue_.size() && workers_ < limit_) start_worker();
+    if (idle_ <= queue_.size()) {
+        if (workers_ < limit_)
+            start_worker();
+        else if (behind_ == behind::nobody)
+            throw std::system_error(EAGAIN, std::generic_category(), "start a thread");
+    }
     queue_.push_back(&next);
     count_idle();
     work_.notify_one();
+}
+
+void worker_pool::submit_patiently(job& next) {
+    constexpr std::int64_t longest = 64'000'000, patience = 1'000'000'000; // ns
+    for (std::int64_t pause = 1'000'000, waited = 0;; waited += pause, pause = std::min(2 * pause, longest)) {
+        try {
+            return submit(next);
+        } catch (std::system_error const&) {
+            if (waited > patience || hub::wait_until(deadline::at(steady_now() + pause)) == wake_reason::cancelled)
+                throw;
+        }
+    }
 }
 
 // One for whom there is a job does something by itself, from the moment that it is queued.
@@ -60,7 +81,7 @@ void worker_pool::start_worker() {
         ++workers_;
     } catch (std::system_error const&) {
         pthread_sigmask(SIG_SETMASK, &before, nullptr);
-        if (workers_ == 0) throw;
+        if (workers_ == 0 || behind_ == behind::nobody) throw;
         return; // those that run will get to it
     }
     pthread_sigmask(SIG_SETMASK, &before, nullptr);

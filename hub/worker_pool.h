@@ -23,12 +23,17 @@ struct job {
 
 class COIR_API worker_pool {
 public:
-    explicit worker_pool(std::size_t limit) noexcept : limit_(limit) {}
+    enum class behind { others, nobody }; ///< whether a job may have to wait until others are done
+
+    explicit worker_pool(std::size_t limit, behind whom = behind::others) noexcept : limit_(limit), behind_(whom) {}
     worker_pool(worker_pool const&) = delete;
     worker_pool& operator=(worker_pool const&) = delete;
 
-    /// First in, first out. Throws std::system_error if there is no worker and none can be started.
+    /// First in, first out. Throws std::system_error if there is no worker (behind nobody: no idle one) and none can be
+    /// started.
     void submit(job& next);
+    /// **Parks.** The same by a fiber, which tries again for a second where no thread can be had.
+    void submit_patiently(job& next);
 
     /// Workers end when they have done what is queued; no job may be submitted any more. Does not wait for them: the
     /// pool goes with the last. For a pool made by `new`.
@@ -50,6 +55,7 @@ private:
     thread_condition work_;
     std::deque<job*> queue_;
     std::size_t const limit_;
+    behind const behind_;
     std::size_t workers_ = 0;
     std::size_t idle_ = 0;    // wait for a job, or have not noticed yet that there is one
     std::size_t counted_ = 0; // as idle, among those of all pools

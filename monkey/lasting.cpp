@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <pthread.h>
+#include <system_error>
 #include <ucontext.h>
 
 namespace coir::monkey {
@@ -89,10 +90,10 @@ private:
 // Never destroyed; a forked child has none of its parent's threads.
 worker_pool& lasting_threads() {
     [[maybe_unused]] static int const once = [] {
-        threads = new worker_pool(most_threads);
+        threads = new worker_pool(most_threads, worker_pool::behind::nobody);
         return pthread_atfork(nullptr, nullptr, [] {
             forget_workers();
-            threads = new worker_pool(most_threads);
+            threads = new worker_pool(most_threads, worker_pool::behind::nobody);
         });
     }();
     return *threads;
@@ -139,12 +140,15 @@ struct lasting_call::interrupter : job {
     explicit interrupter(lasting_call& which) : job{&work}, of(which) {}
     static void work(job& self) noexcept {
         auto& mine = static_cast<interrupter&>(self);
-        while (!mine.of.done_.is_set()) { // it is there until this one has ended
-            mine.of.interrupt();
+        mine.until_ended();
+        mine.ended.set();
+    }
+    void until_ended() noexcept {
+        while (!of.done_.is_set()) { // it is there until this one has ended
+            of.interrupt();
             timespec const soon{0, 1'000'000};
             kernel(SYS_nanosleep, &soon, nullptr);
         }
-        mine.ended.set();
     }
 };
 
@@ -152,7 +156,11 @@ bool lasting_call::has_ended() const noexcept { return static_cast<source const&
 
 long lasting_call::make(char const* what, handlers ended_by) {
     notice_handlers();
-    lasting_threads().submit(*this);
+    try {
+        lasting_threads().submit_patiently(*this);
+    } catch (std::system_error const&) {
+        return -ENOMEM;
+    } // EAGAIN would be the call's own
     long error = 0;
     {
         ended_by_handlers const or_one{ended_by};
@@ -163,9 +171,13 @@ long lasting_call::make(char const* what, handlers ended_by) {
     if (!error) return result_;
     unwanted_.store(true);
     interrupter stop{*this};
-    lasting_threads().submit(stop);
-    if (std::unique_lock held{stop.ended.lock}; !static_cast<source&>(stop.ended).is_ready())
-        stop.ended.waiting.wait_through(held, what);
+    try {
+        lasting_threads().submit(stop);
+        if (std::unique_lock held{stop.ended.lock}; !static_cast<source&>(stop.ended).is_ready())
+            stop.ended.waiting.wait_through(held, what);
+    } catch (std::system_error const&) {
+        stop.until_ended();
+    } // no thread for it: a millisecond of this one
     return result_ == -EINTR ? error : result_;
 }
 
