@@ -30,6 +30,7 @@ static void reading(int mode) {
     char word[20] = "";
     printf("fscanf: %d", fscanf(in, "%d %lf %19s", &number, &fraction, word));
     printf(" %d %g %s\n", number, fraction, word);
+    if (IS_CAREFUL && ferror(in)) give_up("fscanf");
     printf("getc: %d\n", getc(in));
     size_t const count = fread(line, 3, 3, in);
     printf("fread: %zu\n", count);
@@ -44,6 +45,7 @@ static void reading(int mode) {
     printf(" %s\n", word);
     length = getline(&text, &room, in);
     printf("getline: %zd %s\n", length, length > 0 ? text : "-");
+    if (IS_CAREFUL && ferror(in)) give_up("read");
     printf("end: %d %d %d\n", fgetc(in), feof(in) != 0, ferror(in));
     free(text);
     ended(other);

@@ -105,9 +105,9 @@ static void signals_and_holds(void) {
     MUST(flock(own, LOCK_EX));
     MUST(fcntl(own, F_SETLKW, &lock));
     write_all(ready[1], "r", 1);
-    a_while();
+    until_parent_waits();
     kill(getppid(), SIGUSR1);
-    a_while();
+    until_parent_waits();
     kill(getppid(), SIGUSR1);
     a_while();
     close(own);

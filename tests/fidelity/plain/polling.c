@@ -115,7 +115,7 @@ static volatile sig_atomic_t handled;
 static void on_signal(int number) { handled = number; }
 
 static void signals_parent(void) {
-    a_while();
+    until_parent_waits();
     kill(getppid(), SIGUSR1);
 }
 

@@ -24,7 +24,7 @@ static void handles(int number, int flags) {
 }
 
 static void signals_parent(void) {
-    a_while();
+    until_parent_waits();
     kill(getppid(), SIGUSR1);
 }
 static void signals_parent_twice(void) {

@@ -48,7 +48,7 @@ static void simple(void) {
 }
 
 static void signals_parent(void) {
-    a_while();
+    until_parent_waits();
     kill(getppid(), SIGUSR1);
 }
 

@@ -49,6 +49,7 @@ int main(void) {
     printf("number %d\n", number);
     printf("end of line %lx\n", (unsigned long)getwc(in));
     if (fgetws(text, 100, in)) show_wide("fgetws", text);
+    if (IS_CAREFUL && ferror(in)) give_up("read");
     printf("end %d %d\n", fgetwc(in) == WEOF, feof(in) != 0);
     TELL(fclose(in));
     ended(other);
