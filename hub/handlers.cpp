@@ -10,6 +10,8 @@ ended_by_handlers::ended_by_handlers(handlers which)
     hub::current().until_handlers().push(*this);
 }
 
+bool ended_by_handlers::one_ran() const noexcept { return hub::current().handlers_run(which_) != seen_; }
+
 wake_reason wait_for_handler(char const* what) {
     ended_by_handlers const any{handlers::any};
     hub& here = hub::current();

@@ -25,6 +25,9 @@ public:
         if (queued()) unlink();
     }
 
+    /// One ran since this was made, be it after another reason had ended the wait.
+    bool one_ran() const noexcept;
+
 private:
     friend class hub;
     handlers const which_;

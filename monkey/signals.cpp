@@ -217,12 +217,13 @@ long body::rt_sigsuspend(sigset_t const* mask) {
     notice_handlers();
     other_mask const during{mask};
     for (;;) {
+        ended_by_handlers const any{handlers::any};
         if (during.handler_ran()) return -EINTR;
-        long const why = during.fd() < 0 ? after(wait_for_handler("sigsuspend")) : [&] {
-            ended_by_handlers const any{handlers::any};
-            return after(hub::wait_fd(during.fd(), hub::readable));
-        }();
+        long const why = after(during.fd() < 0 ? wait_for_handler("sigsuspend")
+                                               : hub::wait_fd(during.fd(), hub::readable));
         if (why) return why;
+        // What was pending may be gone before this fiber's turn: let in by a handler, or by another fiber.
+        if (any.one_ran()) return -EINTR;
     }
 }
 

@@ -8,8 +8,8 @@ BEGIN {
     close(command, "to")
     while ((command |& getline line) > 0) printf "%s ", line
     print close(command)
-    PROCINFO["cat", "pty"] = 1
-    print "through a terminal" |& "cat"; "cat" |& getline line; sub(/\r/, "", line); print line
+    PROCINFO["cat 2>/dev/null", "pty"] = 1
+    print "through a terminal" |& "cat 2>/dev/null"; "cat 2>/dev/null" |& getline line; sub(/\r/, "", line); print line
     slow = "sleep 0.2; echo too late"; PROCINFO[slow, "READ_TIMEOUT"] = 30; PROCINFO[slow, "RETRY"] = 1
     print (slow |& getline line), ERRNO; close(slow)
     "sleep 0.02; echo one; echo two" | getline line; print line
