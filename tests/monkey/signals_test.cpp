@@ -238,6 +238,36 @@ TEST(waits_for_signals, sigpause_lets_in_what_is_blocked) {
     EXPECT_EQ(errno, EINVAL);
 }
 
+// The pending signal wakes the waiter; who runs before it lets the signal in.
+TEST(waits_for_signals, end_by_a_handler_that_ran_before_the_waiter_s_turn) {
+    handler const usr1{SIGUSR1};
+    blocked const one{SIGUSR1};
+    sigset_t none, let_in = blocked::only(SIGUSR1);
+    sigemptyset(&none);
+    fd_pair pipe = fd_pair::pipe(), never = fd_pair::pipe();
+    pollfd waited{never.first, POLLIN, 0};
+    for (bool const polls : {false, true}) {
+        int const before = calls;
+        auto sooner = coir::spawn([&] {
+            char byte;
+            EXPECT_EQ(read(pipe.first, &byte, 1), 1);
+            pthread_sigmask(SIG_UNBLOCK, &let_in, nullptr);
+            pthread_sigmask(SIG_BLOCK, &let_in, nullptr);
+        });
+        until_parked(sooner);
+        auto waiter = coir::spawn([&] {
+            int const result = polls ? ppoll(&waited, 1, nullptr, &none) : sigsuspend(&none);
+            return result == -1 ? errno : 0;
+        });
+        until_parked(waiter);
+        EXPECT_EQ(write(pipe.second, "x", 1), 1); // readable first, so that its fiber is woken first
+        raise(SIGUSR1);
+        EXPECT_EQ(waiter.get(), EINTR);
+        sooner.join();
+        EXPECT_EQ(calls, before + 1);
+    }
+}
+
 TEST(waits_for_signals, masks_of_ppoll_pselect_and_epoll_pwait_let_in_what_is_blocked) {
     handler const usr1{SIGUSR1};
     blocked const one{SIGUSR1};
