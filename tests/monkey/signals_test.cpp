@@ -260,8 +260,8 @@ TEST(waits_for_signals, end_by_a_handler_that_ran_before_the_waiter_s_turn) {
             return result == -1 ? errno : 0;
         });
         until_parked(waiter);
-        EXPECT_EQ(write(pipe.second, "x", 1), 1); // readable first, so that its fiber is woken first
         raise(SIGUSR1);
+        EXPECT_EQ(write(pipe.second, "x", 1), 1); // libev takes the last event first: so this one's fiber is sooner
         EXPECT_EQ(waiter.get(), EINTR);
         sooner.join();
         EXPECT_EQ(calls, before + 1);
