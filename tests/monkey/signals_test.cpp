@@ -244,26 +244,31 @@ TEST(waits_for_signals, end_by_a_handler_that_ran_before_the_waiter_s_turn) {
     blocked const one{SIGUSR1};
     sigset_t none, let_in = blocked::only(SIGUSR1);
     sigemptyset(&none);
-    fd_pair pipe = fd_pair::pipe(), never = fd_pair::pipe();
+    fd_pair pipe = fd_pair::pipe(), other = fd_pair::pipe(), never = fd_pair::pipe();
     pollfd waited{never.first, POLLIN, 0};
     for (bool const polls : {false, true}) {
         int const before = calls;
-        auto sooner = coir::spawn([&] {
+        auto let_it_in = [&](int fd) {
             char byte;
-            EXPECT_EQ(read(pipe.first, &byte, 1), 1);
+            EXPECT_EQ(read(fd, &byte, 1), 1);
             pthread_sigmask(SIG_UNBLOCK, &let_in, nullptr);
             pthread_sigmask(SIG_BLOCK, &let_in, nullptr);
-        });
+        };
+        // Of the two, one comes before the waiter, in whatever order the loop takes what it finds at once.
+        auto sooner = coir::spawn(let_it_in, pipe.first), later = coir::spawn(let_it_in, other.first);
+        until_parked(later);
         until_parked(sooner);
         auto waiter = coir::spawn([&] {
             int const result = polls ? ppoll(&waited, 1, nullptr, &none) : sigsuspend(&none);
             return result == -1 ? errno : 0;
         });
         until_parked(waiter);
+        EXPECT_EQ(write(pipe.second, "x", 1), 1);
         raise(SIGUSR1);
-        EXPECT_EQ(write(pipe.second, "x", 1), 1); // libev takes the last event first: so this one's fiber is sooner
+        EXPECT_EQ(write(other.second, "x", 1), 1);
         EXPECT_EQ(waiter.get(), EINTR);
         sooner.join();
+        later.join();
         EXPECT_EQ(calls, before + 1);
     }
 }
