@@ -134,15 +134,14 @@ void loop::find_backend_fd() {
 }
 
 // What the kernel refuses to register (ENOMEM, ENOSPC) libev stops, its own descriptor of ev_async without a word: a
-// loop that is woken by nothing. Nothing else in here sets errno.
+// loop that is woken by nothing. It reads that then, which has nothing. Nothing else in here sets errno, but a signal.
 void loop::register_own() {
     errno = 0;
     ev_run(ev_, EVRUN_NOWAIT);
-    if (errno != ENOMEM && errno != ENOSPC) return;
-    int const error = errno;
+    if (ev_is_active(&own_->timer) && errno != ENOMEM && errno != ENOSPC && errno != EAGAIN) return;
     ev_loop_destroy(ev_);
     close_own_fd(timer_fd_);
-    errno = error;
+    errno = ENOMEM;
     fail("make an event loop (epoll_ctl)");
 }
 

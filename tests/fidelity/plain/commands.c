@@ -8,6 +8,8 @@ static char line[200];
 static void tell_status(char const* what, int status) {
     if (status == -1)
         give_up(what);
+    else if (IS_CAREFUL && WIFEXITED(status) && WEXITSTATUS(status) == 127 && strcmp(what, "pclose") && strcmp(what, "unknown"))
+        give_up(what); /* there was no shell to be had */
     else
         printf("%s: %s %d\n", what, WIFEXITED(status) ? "exited" : "killed by", WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
 }
@@ -18,7 +20,9 @@ static void by_system(void) {
     tell_status("nothing", system("exit 0"));
     tell_status("killed", system("kill -TERM $$"));
     tell_status("unknown", system("no-such-command-here 2>/dev/null"));
-    printf("there is a shell: %d\n", system(NULL) != 0);
+    int const shell = system(NULL);
+    if (IS_CAREFUL && !shell) give_up("system");
+    printf("there is a shell: %d\n", shell != 0);
 }
 
 static void by_popen(void) {

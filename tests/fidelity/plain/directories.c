@@ -131,6 +131,7 @@ static void scattered(void) {
     printf("in: %s\n", getcwd(path, sizeof path) ? strrchr(path, '/') : "-");
     struct dirent** names;
     int const count = scandir(".", &names, NULL, alphasort);
+    if (count == -1) give_up("scandir");
     printf("%d names\n", count);
     for (int i = 0; i < count; ++i) {
         if (names[i]->d_name[0] != '.' && strcmp(names[i]->d_name, "below") && strcmp(names[i]->d_name, "late"))
