@@ -301,12 +301,12 @@ void loop::forget_elsewhere(int fd) noexcept {
 void loop::unregister(int fd) noexcept { epoll_ctl(backend_fd_, EPOLL_CTL_DEL, fd, nullptr); }
 
 void loop::on_io(fd_watch& watch, int events) noexcept {
-    if (events & EV_ERROR) { // closed behind our back, or no memory to register it: libev has stopped the watcher
-        if (!is_open(watch.io.fd)) return wake_all_closed(watch);
-        while (!watch.queue.empty()) { // they look, and wait again
-            --waiting_;
-            notify(watch.queue.pop(), wake_reason::ready);
-        }
+    if (events & EV_ERROR) {                                      // libev has stopped the watcher
+        if (!is_open(watch.io.fd)) return wake_all_closed(watch); // behind our back
+        if (watch.queue.empty()) return;
+        changed_.push_back(watch.io.fd); // no memory to register it: again, at the next look
+        ev_io_set(&watch.io, watch.io.fd, watch.io.events & (EV_READ | EV_WRITE));
+        ev_io_start(ev_, &watch.io);
         return;
     }
     if (watch.queue.empty()) {

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
+#include <cstdio>
 #include <ctime>
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <poll.h>
+#include <string>
 #include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/ipc.h>
@@ -340,6 +342,9 @@ void faults::meet(stopped_call& call) {
         if (may[each] && wanted_[each]) choice[count++] = kind(each);
     if (count == 0) return;
     kind const chosen = choice[random.below(count)];
+    if (tells_)
+        std::fprintf(stderr, "faulty: process %d (%d), call %ld: %s\n", call.of().number, int(call.of().id),
+                     call.number(), std::string(kind_names[chosen]).c_str());
     switch (chosen) {
     case shorter:
         if (!make_shorter(call, *what, bytes, random)) return;

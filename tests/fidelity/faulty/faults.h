@@ -25,8 +25,9 @@ inline constexpr std::array<std::string_view, kind_count> kind_names{"short", "e
 
 class faults {
 public:
-    faults(std::uint64_t seed, std::bitset<kind_count> wanted, unsigned one_in)
-        : seed_(seed), wanted_(wanted), one_in_(one_in) {}
+    /// `tells`: each fault, on stderr.
+    faults(std::uint64_t seed, std::bitset<kind_count> wanted, unsigned one_in, bool tells)
+        : seed_(seed), wanted_(wanted), one_in_(one_in), tells_(tells) {}
 
     /// Gives the call a fault, or none.
     void meet(stopped_call& call);
@@ -38,6 +39,7 @@ private:
     std::uint64_t seed_;
     std::bitset<kind_count> wanted_;
     unsigned one_in_;
+    bool tells_;
     std::array<unsigned, kind_count> counts_{};
     unsigned calls_ = 0;
 };

@@ -1,7 +1,8 @@
 // faulty: runs a program, and lets system calls of it and of its children fail or fall short, at random but legally. It
 // sits below whatever makes the calls, libc or the shim, whose are made by inline instructions: it traces the program.
 //
-//     faulty [--kinds=short,eintr,…] [--one-in=N] [--report=FILE] [--preload=LIBRARIES] SEED program [argument…]
+//     faulty [--tell] [--kinds=short,eintr,…] [--one-in=N] [--report=FILE] [--preload=LIBRARIES] SEED program
+//     [argument…]
 //
 // Only the calls that may have a fault stop, by a seccomp filter. Faults begin where the program itself does, when its
 // libraries are there; another program that a child becomes has none. Descriptors 0 to 2 have none. The same seed makes
@@ -278,6 +279,7 @@ int main(int count, char** arguments) {
     auto wanted = std::bitset<kind_count>{}.set();
     std::uint64_t one_in = 8;
     char const *report = nullptr, *preload = nullptr;
+    bool tells = false;
     int at = 1;
     for (; at < count && std::string_view(arguments[at]).starts_with("--"); ++at) {
         std::string_view const option = arguments[at];
@@ -287,6 +289,8 @@ int main(int count, char** arguments) {
             one_in = std::max<std::uint64_t>(1, number(option.substr(9), "--one-in"));
         else if (option.starts_with("--report="))
             report = arguments[at] + 9;
+        else if (option == "--tell")
+            tells = true;
         else if (option.starts_with("--preload="))
             preload = arguments[at] + 10;
         else
@@ -296,7 +300,7 @@ int main(int count, char** arguments) {
         throw std::invalid_argument(
             "usage: faulty [--kinds=short,…] [--one-in=N] [--report=FILE] SEED program [argument…]");
     auto const seed = number(arguments[at], "the seed");
-    faults all(seed, wanted, unsigned(one_in));
+    faults all(seed, wanted, unsigned(one_in), tells);
     int const status = tracer(all, preload).run(arguments + at + 1);
 
     std::FILE* const to = report ? std::fopen(report, "w") : stderr;
