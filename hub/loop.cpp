@@ -72,7 +72,7 @@ loop::loop(std::uint64_t bit) : bit_(bit), armed_for_(timer_heap::none), slack_(
         errno = error;
         fail("make an event loop (timerfd_create, eventfd)");
     }
-    syscall(SYS_close, spare);
+    close_own_fd(spare);
     own_ = std::make_unique<own_watchers>();
     ev_io_init(
         &own_->timer,

@@ -9,7 +9,7 @@ static void tell_status(char const* what, int status) {
     if (status == -1)
         give_up(what);
     else if (IS_CAREFUL && WIFEXITED(status) && WEXITSTATUS(status) == 127 && strcmp(what, "pclose") && strcmp(what, "unknown"))
-        give_up(what); /* there was no shell to be had */
+        errno = EAGAIN, give_up(what); /* there was no shell to be had, which has no error of its own */
     else
         printf("%s: %s %d\n", what, WIFEXITED(status) ? "exited" : "killed by", WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
 }
@@ -21,7 +21,7 @@ static void by_system(void) {
     tell_status("killed", system("kill -TERM $$"));
     tell_status("unknown", system("no-such-command-here 2>/dev/null"));
     int const shell = system(NULL);
-    if (IS_CAREFUL && !shell) give_up("system");
+    if (IS_CAREFUL && !shell) errno = EAGAIN, give_up("system");
     printf("there is a shell: %d\n", shell != 0);
 }
 

@@ -28,8 +28,7 @@ static pid_t begin(void) {
     return other;
 }
 
-static void end(pid_t other) {
-    ended(other);
+static void end(void) {
     close(ends[0]);
     close(other_ends[0]);
 }
@@ -39,6 +38,7 @@ static void by_poll(int precisely) {
     struct pollfd set[] = {{ends[0], POLLIN, 0}, {other_ends[0], POLLIN, 0}, {-1, POLLIN, 0}};
     for (int i = 0; i < 3; ++i) {
         struct timespec const limit = {10, 0};
+        if (i == 2) ended(other); /* closes both */
         if (precisely)
             TELL(ppoll(set, 3, &limit, NULL));
         else
@@ -48,7 +48,7 @@ static void by_poll(int precisely) {
         show("read", buffer, PIECES(1, read(set[i].fd, buffer, sizeof buffer)));
         write_all(ends[0], "n", 1);
     }
-    end(other);
+    end();
 }
 
 static void by_select(int precisely) {
@@ -57,6 +57,7 @@ static void by_select(int precisely) {
     for (int i = 0; i < 3; ++i) {
         fd_set reading;
         long count;
+        if (i == 2) ended(other);
         do { /* a failed select leaves the sets alone; they are filled anew all the same */
             FD_ZERO(&reading);
             FD_SET(ends[0], &reading);
@@ -72,7 +73,7 @@ static void by_select(int precisely) {
         show("read", buffer, PIECES(1, read(i ? other_ends[0] : ends[0], buffer, sizeof buffer)));
         write_all(ends[0], "n", 1);
     }
-    end(other);
+    end();
 }
 
 static void too_late(void) {
