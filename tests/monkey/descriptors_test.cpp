@@ -278,26 +278,3 @@ TEST_ALONE(own_descriptors, of_a_child_are_its_own) {
     ASSERT_EQ(waitpid(child, &status, 0), child);
     EXPECT_EQ(WEXITSTATUS(status), 5) << status;
 }
-
-TEST(descriptors, a_number_that_was_coirs_for_a_moment_is_the_programs_again) {
-    pid_t const child = fork();
-    if (child == 0) { // no number above the program's is to be had for what its loop is made of
-        rlimit const few{16, 16};
-        setrlimit(RLIMIT_NOFILE, &few);
-        pid_t const grandchild = fork();
-        if (grandchild > 0) {
-            int status = 0;
-            waitpid(grandchild, &status, 0);
-            _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 99);
-        }
-        coir::sleep(std::chrono::milliseconds(1));
-        int made[16], count = 0;
-        while (count < 16 && (made[count] = ::socket(AF_INET, SOCK_STREAM, 0)) >= 0) ++count;
-        bool all = count > 0;
-        for (int i = 0; i < count; ++i) all = ::close(made[i]) == 0 && all;
-        _exit(all ? 0 : 1);
-    }
-    int status = 0;
-    EXPECT_EQ(waitpid(child, &status, 0), child);
-    EXPECT_EQ(status, 0);
-}
