@@ -61,4 +61,15 @@ void hub::run_posted() noexcept {
     }
 }
 
+// In a forked child nothing that was on its way arrives. The fiber that goes on, and the thread's own, can be woken
+// again.
+void hub::forget_posted() noexcept {
+    mailbox_.store(nullptr, std::memory_order_relaxed);
+    posting_.store(0, std::memory_order_relaxed);
+    context* const kept[] = {this_thread.current, &thread_};
+    for (context* each = woken_.exchange(nullptr, std::memory_order_relaxed); each; each = each->next_woken)
+        if (each == kept[0]) each->release();
+    for (context* each : kept) each->woken_elsewhere.store(false, std::memory_order_relaxed);
+}
+
 } // namespace coir

@@ -344,8 +344,7 @@ void hub::after_fork() {
     last_callback_ = &first_callback_;
     timers_.clear(this_thread.current);
     while (!until_handlers_.empty()) until_handlers_.pop();
-    mailbox_.store(nullptr, std::memory_order_relaxed);
-    woken_.store(nullptr, std::memory_order_relaxed);
+    forget_posted();
     expected_posts_ = 0;
     loop_.reset(); // its descriptors first: there may be no others left
     try {

@@ -213,6 +213,7 @@ private:
     void round();
     void adapt_budget(std::int64_t spent) noexcept;
     void run_posted() noexcept;
+    void forget_posted() noexcept;
     void run_due_callbacks() noexcept;
     void end_waits_by_handlers() noexcept;
     bool stuck() const noexcept;

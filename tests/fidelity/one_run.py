@@ -36,8 +36,8 @@ class OneRun:
                 self.out, self.err = (file.read().decode(errors='backslashreplace') for file in (out, err))
             self.pid, self.ticks, self.parks = child.pid, None, None
             if os.path.exists(log):
-                self.lines = {int(process): (int(ticks), int(parks))
-                              for process, ticks, parks in map(str.split, pathlib.Path(log).read_text().splitlines())}
+                lines = (line.split(maxsplit=3) for line in pathlib.Path(log).read_text().splitlines())
+                self.lines = {int(process): (int(ticks), int(parks)) for process, ticks, parks, _ in lines}
             else:
                 self.lines = {}
             self.ticks, self.parks = self.lines.get(self.pid, (None, None))

@@ -1,3 +1,4 @@
+#include "hub/event.h"
 #include "hub/fiber.h"
 #include "hub/hub.h"
 #include "hub/offload.h"
@@ -125,6 +126,30 @@ TEST(fork, a_child_of_a_thread_without_fibers_has_its_own_hub) {
         if (child == 0) _exit(coir::spawn([] { return coir::sleep(1us), 6; }).get());
         EXPECT_EQ(exit_status_of(child), 6);
     }).join();
+}
+
+TEST(fork, a_wake_from_another_thread_that_was_on_its_way_keeps_none_from_the_child) {
+    coir::event elsewhere;
+    int status = -1;
+    auto forking = coir::spawn([&] {
+        try {
+            elsewhere.wait();
+        } catch (coir::fiber_exit const&) {}
+        pid_t const child = fork();
+        if (child == 0) {
+            alarm(20); // instead of hanging
+            coir::event later;
+            coir::spawn([&] { std::thread([&] { later.set(); }).join(); }); // runs when this one waits
+            later.wait();
+            _exit(7);
+        }
+        status = exit_status_of(child);
+    });
+    coir::yield();
+    forking.kill(coir::kill_options{.block = false});
+    std::thread([&] { elsewhere.set(); }).join(); // the loop, which would take this wake, has no turn until …
+    forking.join();                               // … the fiber has run
+    EXPECT_EQ(status, 7);
 }
 
 TEST(fork, generations) {
