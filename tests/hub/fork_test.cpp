@@ -134,6 +134,7 @@ TEST(fork, a_wake_from_another_thread_that_was_on_its_way_keeps_none_from_the_ch
     auto forking = coir::spawn([&] {
         try {
             elsewhere.wait();
+            coir::sleep(1h); // the kill, if the wait had its event all the same
         } catch (coir::fiber_exit const&) {}
         pid_t const child = fork();
         if (child == 0) {
