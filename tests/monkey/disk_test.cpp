@@ -61,20 +61,16 @@ TEST(disk, without_a_place_the_position_moves) {
 }
 
 TEST(disk, a_write_that_waits_for_the_disk_lets_others_run) {
-    auto const others_run = [](auto write_it) {
-        bool other_ran = false;
-        auto other = coir::spawn([&] { other_ran = true; });
-        EXPECT_EQ(write_it(), 3);
-        bool const before_it_was_joined = other_ran;
-        other.join();
-        return before_it_was_joined;
-    };
     iovec const one = part("abc");
     open_file const file, synchronous{O_DSYNC};
-    EXPECT_TRUE(others_run([&] { return write(synchronous.fd, "abc", 3); }));
-    EXPECT_TRUE(others_run([&] { return pwrite(synchronous.fd, "abc", 3, 3); }));
-    EXPECT_TRUE(others_run([&] { return pwritev2(file.fd, &one, 1, 0, RWF_DSYNC); }));
-    EXPECT_FALSE(others_run([&] { return pwrite(file.fd, "abc", 3, 3); }));
+    EXPECT_TRUE(lets_others_run([&] { EXPECT_EQ(pwrite(synchronous.fd, "abc", 3, 3), 3); }));
+    EXPECT_EQ(lseek(synchronous.fd, 0, SEEK_CUR), 0);
+    EXPECT_TRUE(lets_others_run([&] {
+        lseek(synchronous.fd, 0, SEEK_SET);
+        EXPECT_EQ(write(synchronous.fd, "abc", 3), 3);
+    }));
+    EXPECT_TRUE(lets_others_run([&] { EXPECT_EQ(pwritev2(file.fd, &one, 1, 0, RWF_DSYNC), 3); }));
+    EXPECT_FALSE(lets_others_run([&] { EXPECT_EQ(pwrite(file.fd, "abc", 3, 3), 3); }, 1));
     EXPECT_EQ(synchronous.text(), "abcabc");
     EXPECT_EQ(file.text(), "abcabc");
 }

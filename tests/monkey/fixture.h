@@ -51,6 +51,21 @@ inline void until_parked(coir::any_fiber const& blocked) {
     ASSERT_FALSE(blocked.ready()) << blocked.name() << " did not wait";
 }
 
+/// Whether another fiber runs while `call` waits, in one of many attempts: what a worker thread or the kernel is asked
+/// to do may be done before the caller has begun to wait for it.
+template <class Call>
+bool lets_others_run(Call call, int attempts = 1000) {
+    for (int attempt = 0; attempt < attempts; ++attempt) {
+        bool other_ran = false;
+        auto other = coir::spawn([&] { other_ran = true; });
+        call();
+        bool const meanwhile = other_ran;
+        other.join();
+        if (meanwhile) return true;
+    }
+    return false;
+}
+
 struct listener {
     int fd;
     sockaddr_in address{};

@@ -411,22 +411,14 @@ TEST(terminals, what_waits_for_the_output_to_be_sent_lets_others_run) {
     int const slave = checked(open(ptsname(master), O_RDWR | O_NOCTTY), "open a pty");
     termios settings;
     ASSERT_EQ(tcgetattr(slave, &settings), 0);
-    auto const others_run = [&](auto call) {
-        bool other_ran = false;
-        auto other = coir::spawn([&] { other_ran = true; });
-        EXPECT_EQ(call(), 0);
-        bool const before_it_was_joined = other_ran;
-        other.join();
-        return before_it_was_joined;
-    };
     settings.c_lflag &= ~tcflag_t(ECHO);
-    EXPECT_TRUE(others_run([&] { return tcsetattr(slave, TCSADRAIN, &settings); }));
+    EXPECT_TRUE(lets_others_run([&] { EXPECT_EQ(tcsetattr(slave, TCSADRAIN, &settings), 0); }));
     settings = {};
     ASSERT_EQ(tcgetattr(slave, &settings), 0);
     EXPECT_FALSE(settings.c_lflag & ECHO);
-    EXPECT_FALSE(others_run([&] { return tcsetattr(slave, TCSANOW, &settings); }));
-    EXPECT_TRUE(others_run([&] { return tcsendbreak(slave, 0); }));
-    EXPECT_TRUE(others_run([&] { return ioctl(slave, TCSBRK, 1); }));
+    EXPECT_FALSE(lets_others_run([&] { EXPECT_EQ(tcsetattr(slave, TCSANOW, &settings), 0); }, 1));
+    EXPECT_TRUE(lets_others_run([&] { EXPECT_EQ(tcsendbreak(slave, 0), 0); }));
+    EXPECT_TRUE(lets_others_run([&] { EXPECT_EQ(ioctl(slave, TCSBRK, 1), 0); }));
     auto const wrongly = [&] { return tcsetattr(slave, 77, &settings); };
     EXPECT_EQ(outcome_of(wrongly), natively(wrongly));
     close(slave);

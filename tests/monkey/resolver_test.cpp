@@ -174,10 +174,8 @@ TEST(entries, what_is_found_is_what_a_plain_thread_finds_and_others_run) {
         return std::string(user->pw_dir) + " " + same->pw_shell + " " + group->gr_name + " " +
                (same_group ? same_group->gr_name : "?");
     };
-    bool other_ran = false;
-    auto other = coir::spawn([&] { other_ran = true; });
     EXPECT_EQ(root(), coir::offload(root));
-    EXPECT_TRUE(other_ran);
+    EXPECT_TRUE(lets_others_run(root));
     sockaddr_in loopback{};
     loopback.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     auto const reverse = [&] {
@@ -204,21 +202,17 @@ TEST(entries, what_is_not_there_is_null_and_says_why) {
 }
 
 TEST(entries, the_forms_with_room_of_the_caller_let_others_run) {
-    bool other_ran = false;
-    auto other = coir::spawn([&] { other_ran = true; });
     hostent entry, *found = nullptr;
     char room[1024];
     int error = 0;
-    EXPECT_EQ(gethostbyname_r("localhost", &entry, room, sizeof room, &found, &error), 0);
+    EXPECT_TRUE(lets_others_run(
+        [&] { EXPECT_EQ(gethostbyname_r("localhost", &entry, room, sizeof room, &found, &error), 0); }));
     EXPECT_EQ(found, &entry);
-    EXPECT_TRUE(other_ran);
     EXPECT_EQ(gethostbyname_r("localhost", &entry, room, 1, &found, &error), ERANGE);
     EXPECT_EQ(error, NETDB_INTERNAL);
 }
 
-TEST(background_lookups, suspending_lets_others_run) {
-    bool other_ran = false;
-    auto other = coir::spawn([&] { other_ran = true; });
+TEST(background_lookups, suspending_waits_for_one_and_GAI_WAIT_for_all) {
     gaicb one{}, two{};
     one.ar_name = "localhost";
     two.ar_name = "127.0.0.1";
@@ -231,7 +225,6 @@ TEST(background_lookups, suspending_lets_others_run) {
     }
     EXPECT_EQ(gai_error(&one), 0);
     freeaddrinfo(one.ar_result);
-    other.join();
     one = {};
     one.ar_name = "localhost";
     ASSERT_EQ(getaddrinfo_a(GAI_WAIT, all, 2, nullptr), 0);
@@ -241,21 +234,27 @@ TEST(background_lookups, suspending_lets_others_run) {
     }
 }
 
+namespace {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat" // %m is no ISO C++
+void log_something() { syslog(LOG_DEBUG, "%d and %s: %m", 7, "text"); }
+#pragma GCC diagnostic pop
+} // namespace
+
 TEST(system_log, writing_lets_others_run) {
     auto log = fd_pair::pipe();
     int const error_output = checked(dup(2), "dup");
-    bool other_ran = false;
-    auto other = coir::spawn([&] { other_ran = true; });
     openlog("coir-test", LOG_PERROR, LOG_USER);
-    checked(dup2(log.second, 2), "dup2");
-    errno = ENOENT;
-#pragma GCC diagnostic ignored "-Wformat" // %m is no ISO C++
-    syslog(LOG_DEBUG, "%d and %s: %m", 7, "text");
-    checked(dup2(error_output, 2), "dup2");
+    std::string const expected = "coir-test: 7 and text: No such file or directory\n";
+    EXPECT_TRUE(lets_others_run([&] {
+        checked(dup2(log.second, 2), "dup2");
+        errno = ENOENT;
+        log_something();
+        checked(dup2(error_output, 2), "dup2");
+        char text[100]{};
+        EXPECT_GT(read(log.first, text, sizeof text - 1), 0);
+        EXPECT_EQ(text, expected);
+    }));
     closelog();
     close(error_output);
-    EXPECT_TRUE(other_ran);
-    char text[100]{};
-    EXPECT_GT(read(log.first, text, sizeof text - 1), 0);
-    EXPECT_STREQ(text, "coir-test: 7 and text: No such file or directory\n");
 }
