@@ -7,6 +7,7 @@
 #include "hub/offload.h"
 #include "monkey/bodies.h"
 #include "monkey/lasting.h"
+#include "monkey/lookup.h"
 #include "monkey/real.h"
 #include "monkey/times.h"
 
@@ -134,16 +135,10 @@ long body::res_nsend(res_state state, unsigned char const* question, int length,
         "res_send");
 }
 
-// With GAI_WAIT: the lookups are begun, then waited for one by one. A kill leaves them to go on.
+// Whoever waits for each of them by gai_error() may come before libc is done with it: with GAI_WAIT libc itself waits.
 long body::getaddrinfo_a(int mode, gaicb** list, int count, sigevent* told) {
-    if (mode != GAI_WAIT) return real.getaddrinfo_a(mode, list, count, told);
-    if (int const error = real.getaddrinfo_a(GAI_NOWAIT, list, count, nullptr)) return error;
-    for (int i = 0; i < count; ++i) {
-        gaicb const* const one = list[i];
-        while (one && gai_error(list[i]) == EAI_INPROGRESS)
-            if (long const error = body::gai_suspend(&one, 1, nullptr); error && error != EAI_ALLDONE) return error;
-    }
-    return 0;
+    auto const libcs = [&] { return real.getaddrinfo_a(mode, list, count, told); };
+    return mode == GAI_WAIT ? by_worker(libcs, "getaddrinfo_a") : libcs();
 }
 
 // Its errors are negative as the kernel's are, and others: they are turned round on the way. Where the time is over
