@@ -3,9 +3,9 @@
 . "$JOBS/common"
 port=$(port)
 (sleep 0.05; echo answer) | nc -l -N "$ADDRESS" "$port" >got & server=$!
-listens "$port"
-(echo question; sleep 0.03; seq 30000) | nc -N "$ADDRESS" "$port"
-wait $server; head -n 1 got; sha256sum <got
+listens "$port"; : >said
+(echo question; until [ -s said ]; do sleep 0.01; done; seq 30000) | nc -N "$ADDRESS" "$port" >said
+wait $server; cat said; head -n 1 got; sha256sum <got
 sleep 0.1 | nc -lUN "$HOME/socket" >got & server=$!
 listens "$HOME/socket"
 (sleep 0.03; echo through a file) | nc -U -N "$HOME/socket"; wait $server; cat got

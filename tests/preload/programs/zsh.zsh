@@ -12,7 +12,7 @@ zsocket -a $server; conversation=$REPLY
 read -u $conversation line; print $line; print -u $conversation 'thanks'
 wait $!
 TRAPALRM() { print alarm; }
-(sleep 0.05; kill -ALRM $$) & killer=$!
+(sleep 0.05; kill -ALRM $$; sleep 0.05) & killer=$!
 wait $killer; wait $killer; print "after the alarm"
 a=(=(sleep 0.02; print file)); print $#a
 print -l 3 1 2 > >(sleep 0.02; sort) | cat
