@@ -2,6 +2,7 @@
 # package: gdb
 # hide: (process|LWP) [0-9]+
 # hide: 0x[0-9a-f]+
+# hide: Target Id +Frame
 # A program that it runs, stops, changes, lets fork and lets crash.
 cat >program.c <<'END'
 #include <pthread.h>

@@ -10,7 +10,7 @@ serve socat UNIX-LISTEN:"$HOME/socket",fork SYSTEM:'sleep 0.02; tr a-z A-Z'
 listens "$HOME/socket"
 seq -f 'line %g' 20000 | socat -t5 - UNIX-CONNECT:"$HOME/socket" | sha256sum
 (sleep 0.02; echo typed) | socat -t5 - EXEC:'sh terminal.sh',pty,stderr,setsid,ctty,echo=0 | tr -d '\r'
-socat -u "EXEC:seq 5" "EXEC:sort -r" 
+socat -u "EXEC:seq 5" SYSTEM:'sort -r >sorted; echo >done'; while [ ! -e done ]; do sleep 0.01; done; cat sorted
 datagrams=$(port); serve socat -u "UDP-RECV:$datagrams,bind=$ADDRESS" CREATE:datagrams
 until grep -q "$(printf ':%04X ' "$datagrams")" /proc/net/udp; do sleep 0.01; done
 echo datagram | socat -u - "UDP:$ADDRESS:$datagrams"; while [ ! -s datagrams ]; do sleep 0.01; done; cat datagrams
