@@ -60,7 +60,9 @@ long read_disk(int fd, iovec const* parts, std::size_t count, off_t offset, int 
 long write_disk(int fd, descriptor const& about, iovec const* parts, std::size_t count, off_t offset, int flags) {
     if (about.written_through.load(std::memory_order_relaxed) || flags & (RWF_DSYNC | RWF_SYNC))
         return write_to_the_disk(fd, parts, count, offset, flags);
-    return kernel(SYS_pwritev2, fd, parts, count, offset, 0, flags);
+    if (count != 1 || flags) return kernel(SYS_pwritev2, fd, parts, count, offset, 0, flags);
+    if (offset == at_position) return kernel(SYS_write, fd, parts->iov_base, parts->iov_len);
+    return kernel(SYS_pwrite64, fd, parts->iov_base, parts->iov_len, offset);
 }
 
 long body::pread64(int fd, void* buffer, size_t size, off_t offset) {

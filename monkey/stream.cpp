@@ -62,20 +62,33 @@ long read_now(int fd, descriptor const& about, iovec const* parts, std::size_t c
     return is_ready(fd, POLLIN) ? read() : -EAGAIN;
 }
 
+msghdr message_of(iovec const* parts, std::size_t count) noexcept {
+    msghdr message{};
+    message.msg_iov = const_cast<iovec*>(parts);
+    message.msg_iovlen = count;
+    return message;
+}
+
+// One part is cheaper for the kernel without an array around it.
+long receive_now(int fd, iovec const* parts, std::size_t count) noexcept {
+    if (count == 1) return kernel(SYS_recvfrom, fd, parts->iov_base, parts->iov_len, MSG_DONTWAIT, nullptr, nullptr);
+    msghdr message = message_of(parts, count);
+    return kernel(SYS_recvmsg, fd, &message, MSG_DONTWAIT);
+}
+
+long send_now(int fd, iovec const* parts, std::size_t count) noexcept {
+    if (count == 1) return kernel(SYS_sendto, fd, parts->iov_base, parts->iov_len, MSG_DONTWAIT, nullptr, 0);
+    msghdr const message = message_of(parts, count);
+    return kernel(SYS_sendmsg, fd, &message, MSG_DONTWAIT);
+}
+
 long read_socket(int fd, descriptor& about, iovec const* parts, std::size_t count) {
     waiting turn{fd, about, direction::read};
     if (about.drained.load(std::memory_order_relaxed)) {
         about.drained.store(false, std::memory_order_relaxed);
         if (long const error = turn.first()) return error;
     }
-    long const result = turn.retry([&] {
-        if (count == 1)
-            return kernel(SYS_recvfrom, fd, parts->iov_base, parts->iov_len, MSG_DONTWAIT, nullptr, nullptr);
-        msghdr message{};
-        message.msg_iov = const_cast<iovec*>(parts);
-        message.msg_iovlen = count;
-        return kernel(SYS_recvmsg, fd, &message, MSG_DONTWAIT);
-    });
+    long const result = turn.retry([&] { return receive_now(fd, parts, count); });
     if (about.kind.load(std::memory_order_relaxed) == file_kind::stream && result > 0)
         about.drained.store(std::size_t(result) < bytes_in(parts, count), std::memory_order_relaxed);
     return result;
@@ -116,12 +129,7 @@ long read_parts(int fd, iovec const* parts, std::size_t count) {
 // One attempt to write without blocking. Where RWF_NOWAIT is unknown, a poll that says "writable" promises PIPE_BUF
 // bytes to a pipe and nothing certain to a terminal: that one is written to by a worker thread.
 long write_now(int fd, file_kind kind, iovec const* parts, std::size_t count) {
-    if (kind == file_kind::stream || kind == file_kind::packets) {
-        msghdr message{};
-        message.msg_iov = const_cast<iovec*>(parts);
-        message.msg_iovlen = count;
-        return kernel(SYS_sendmsg, fd, &message, MSG_DONTWAIT);
-    }
+    if (kind == file_kind::stream || kind == file_kind::packets) return send_now(fd, parts, count);
     long const result = kernel(SYS_pwritev2, fd, parts, count, at_position, 0, RWF_NOWAIT);
     if (result != -EOPNOTSUPP) return result;
     if (!is_ready(fd, POLLOUT)) return -EAGAIN;

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <memory>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 
 namespace coir::monkey {
 namespace {
@@ -24,7 +25,8 @@ bool is_nonblocking(int fd, direction way) noexcept { return patience_of(fd, des
 bool is_ready(int fd, short events) noexcept {
     pollfd one{fd, events, 0};
     timespec const at_once{};
-    return is(fd, file_kind::disk) || kernel(SYS_ppoll, &one, 1, &at_once, nullptr, 0) > 0; // -EINTR: a signal is pending
+    return is(fd, file_kind::disk) ||
+           kernel(SYS_ppoll, &one, 1, &at_once, nullptr, 0) > 0; // -EINTR: a signal is pending
 }
 
 // Until `in` can be read from and `out` written to: 0, or -errno.
@@ -51,6 +53,22 @@ std::size_t surely_taken(int out) noexcept {
 bool is_empty(int pipe) noexcept {
     int count = 0;
     return kernel(SYS_ioctl, pipe, FIONREAD, &count) == 0 && count == 0;
+}
+
+bool is_same_file(int one, int other) noexcept {
+    struct stat first, second;
+    return kernel(SYS_fstat, one, &first) == 0 && kernel(SYS_fstat, other, &second) == 0 &&
+           first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+}
+
+// What the kernel refuses before it looks whether there is anything to move (fs/splice.c, do_splice).
+bool is_no_splice(int in, off_t const* in_offset, int out, off_t const* out_offset, unsigned flags) noexcept {
+    constexpr unsigned known = SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT;
+    long const from = kernel(SYS_fcntl, in, F_GETFL, 0), to = kernel(SYS_fcntl, out, F_GETFL, 0);
+    if (flags & ~known || from < 0 || to < 0) return true;
+    if ((from & O_ACCMODE) == O_WRONLY || (to & O_ACCMODE) == O_RDONLY) return true;
+    if ((in_offset && !is(in, file_kind::disk)) || (out_offset && !is(out, file_kind::disk))) return true;
+    return is(in, file_kind::pipe) && (is(out, file_kind::pipe) ? is_same_file(in, out) : bool(to & O_APPEND));
 }
 
 } // namespace
@@ -88,7 +106,8 @@ long body::sendfile(int out, int in, off_t* offset, std::size_t count) {
 long body::splice(int in, off_t* in_offset, int out, off_t* out_offset, std::size_t length, unsigned flags) {
     bool const in_is_pipe = is(in, file_kind::pipe);
     if (flags & SPLICE_F_NONBLOCK || length == 0 || is_nonblocking(in, direction::read) ||
-        is_nonblocking(out, direction::write) || (!in_is_pipe && !is(out, file_kind::pipe)))
+        is_nonblocking(out, direction::write) || (!in_is_pipe && !is(out, file_kind::pipe)) ||
+        is_no_splice(in, in_offset, out, out_offset, flags))
         return kernel(SYS_splice, in, in_offset, out, out_offset, length, flags);
     std::size_t total = 0;
     for (;;) {

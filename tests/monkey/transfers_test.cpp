@@ -148,6 +148,38 @@ TEST(tee, waits_for_something_and_leaves_it) {
     EXPECT_STREQ(bytes, "abc");
 }
 
+// Each would wait if the kernel took it.
+TEST(splice, that_the_kernel_refuses) {
+    fd_pair const pipe = fd_pair::pipe(), other = fd_pair::pipe(), sockets = fd_pair::sockets();
+    file const plain{10};
+    int const appended =
+        checked(open(("/proc/self/fd/" + std::to_string(plain.fd)).c_str(), O_WRONLY | O_APPEND), "open");
+    off_t offset = 0;
+    struct {
+        char const* what;
+        int error, in, out;
+        off_t* from = nullptr;
+        unsigned flags = 0;
+    } const refused[] = {
+        {"the two ends of one pipe", EINVAL, pipe.first, pipe.second},
+        {"to what is not open", EBADF, pipe.first, 1000},
+        {"from what is not open", EBADF, 1000, pipe.second},
+        {"from the end that is written to", EBADF, pipe.second, other.second},
+        {"to the end that is read from", EBADF, pipe.first, other.first},
+        {"from a socket to the end that is read from", EBADF, sockets.first, other.first},
+        {"from a place in a pipe", ESPIPE, pipe.first, other.second, &offset},
+        {"from a place in a socket", EINVAL, sockets.first, pipe.second, &offset},
+        {"to a file that is appended to", EINVAL, pipe.first, appended},
+        {"a flag that there is not", EINVAL, pipe.first, other.second, nullptr, 0x100},
+        {"a flag that there is not, from a socket", EINVAL, sockets.first, other.second, nullptr, 0x100},
+    };
+    for (auto const& one : refused) {
+        EXPECT_EQ(splice(one.in, one.from, one.out, nullptr, 10, one.flags), -1) << one.what;
+        EXPECT_EQ(errno, one.error) << one.what;
+    }
+    close(appended);
+}
+
 TEST(vmsplice, waits_for_room) {
     fd_pair const pipe = fd_pair::pipe();
     std::vector<char> const fill(std::size_t(fcntl(pipe.second, F_GETPIPE_SZ)), 'f');
