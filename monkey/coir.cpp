@@ -54,12 +54,12 @@ struct run_options {
 std::string path_of(std::string const& program) {
     if (program.find('/') != std::string::npos) return program;
     char const* const path = std::getenv("PATH");
-    std::string_view rest = path ? path : "/bin:/usr/bin";
-    while (!rest.empty()) {
-        std::string_view const place = rest.substr(0, rest.find(':'));
-        rest.remove_prefix(std::min(place.size() + 1, rest.size()));
-        std::string const candidate = fmt::format("{}/{}", place.empty() ? "." : place, program);
-        if (access(candidate.c_str(), X_OK) == 0) return candidate;
+    std::string_view const places = path ? path : "/bin:/usr/bin";
+    for (std::size_t at = 0, end; at <= places.size(); at = end + 1) {
+        end = std::min(places.find(':', at), places.size());
+        auto const place = end > at ? places.substr(at, end - at) : "."; // an empty one is the working directory
+        std::string const candidate = fmt::format("{}/{}", place, program);
+        if (access(candidate.c_str(), X_OK) == 0 && std::filesystem::is_regular_file(candidate)) return candidate;
     }
     throw std::system_error(ENOENT, std::generic_category(), program);
 }
@@ -88,6 +88,7 @@ int main(int argc, char** argv) try {
         app.add_subcommand("run", "Runs a program with the shim under it: coir run [options] -- program arguments");
     runs->add_option("--patch", how.patch,
                      "families of calls that are taken over: socket,time or all,-file (docs/monkey.md)")
+        ->envname("COIR_PATCH")
         ->capture_default_str();
     runs->add_flag("--stats", how.counts, "at its end: how often each call was made, parked, and for how long");
     runs->add_option("--stats-file", how.stats_file, "… appended to that file, not on stderr")->needs("--stats");

@@ -24,33 +24,11 @@ constexpr std::string_view taken_over[] = {
 #undef HOOK
 };
 
-// What waits, or prints, inside libc (docs/monkey.md).
-constexpr std::string_view left_to_libc[] = {"err",
-                                             "errx",
-                                             "error",
-                                             "fcloseall",
-                                             "gethostbyaddr",
-                                             "gethostbyaddr_r",
-                                             "gethostbyname",
-                                             "gethostbyname2",
-                                             "gethostbyname_r",
-                                             "getrandom",
-                                             "perror",
-                                             "psignal",
-                                             "readdir",
-                                             "readdir64",
-                                             "res_query",
-                                             "res_search",
-                                             "res_nquery",
-                                             "res_nsearch",
-                                             "scandir",
-                                             "tcsendbreak",
-                                             "tcsetattr",
-                                             "vwarn",
-                                             "warn",
-                                             "warnx",
-                                             "wordexp",
-                                             "pthread_mutex_consistent"};
+constexpr std::string_view left_to_libc[] = {
+#define LEFT(symbol) #symbol,
+#include "monkey/left_to_libc.def"
+#undef LEFT
+};
 
 [[noreturn]] void fail(int error, std::string const& path) {
     throw std::system_error(error, std::generic_category(), path);

@@ -4,6 +4,7 @@
 usage: coir_run.py COIR
 """
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -40,7 +41,29 @@ with tempfile.TemporaryDirectory() as place:
     os.chmod(plain, 0o4755)
     expect(run('run', '--check', '--', plain), 1, 'it is setuid')
 expect(run('run', '--check', '--', 'curl', '--version'), 0, '/curl: the shim can be put under it\n')
-expect(run('run', '--check', '--', 'curl'), 0, ' select')
+
+
+def told_of(program):
+    """The calls that --check says let others run, and those that may block."""
+    told = run('run', '--check', '--', program).stdout
+    return [set(match[1].split()) if (match := re.search(rf'its calls that {kind} \(\d+\): (.*)', told)) else set()
+            for kind in ('let others run', 'may block')]
+
+
+cooperating, blocking = told_of('curl')
+assert 'select' in cooperating and not cooperating & blocking, (cooperating, blocking)
+cooperating, blocking = told_of('grep')
+assert 'read' in cooperating and 'error' in blocking and not cooperating & blocking, (cooperating, blocking)
+
+# The program that execvp(3) would find: no directory, and in the working directory if PATH has an empty place. What the
+# environment chooses stays chosen.
+with tempfile.TemporaryDirectory() as place:
+    os.mkdir(f'{place}/grep')
+    expect(run('run', '--check', '--', 'grep', PATH=f'{place}:/usr/bin'), 0, '/usr/bin/grep: the shim can be put under it')
+    os.symlink('/usr/bin/grep', f'{place}/only_here')
+    told = subprocess.run([COIR, 'run', '--check', '--', 'only_here'], env={'PATH': '/nonexistent:'}, cwd=place, capture_output=True, text=True)
+    expect(told, 0, './only_here: the shim can be put under it')
+expect(run('run', '--', PYTHON, '-c', 'import os; print(os.environ["COIR_PATCH"])', COIR_PATCH='time'), 0, 'time\n')
 
 # Errors name what and where.
 expect(run('run', '--', '/no/such'), 127, error='coir: /no/such: No such file or directory\n')

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """The tables of symbols in docs/monkey.md: those that are hooked are monkey/hooks.def's; those that are not, although they
-may wait, are what blocking_symbols.py finds in this machine's libc, each with its reason from left_to_libc.py.
+may wait, are what blocking_symbols.py finds in this machine's libc, each with its reason from left_to_libc.py. Those of them
+that may wait for long are monkey/left_to_libc.def, which `coir run --check` knows.
 
 usage: hook_table.py SOURCE_ROOT            fails if one differs
        hook_table.py SOURCE_ROOT --write    writes them anew, with the number of programs and libraries of this Debian that
@@ -15,7 +16,7 @@ import subprocess
 import sys
 
 from blocking_symbols import find
-from left_to_libc import LEFT
+from left_to_libc import LEFT, LONG
 
 BEGIN, END = '<!-- symbols: tests/tree/hook_table.py --write -->\n', '<!-- end -->\n'
 BEGIN_LEFT, END_LEFT = '<!-- left to libc: tests/tree/hook_table.py --write -->\n', '<!-- end of left to libc -->\n'
@@ -24,6 +25,7 @@ PLACES = '/usr/bin', '/usr/sbin', '/usr/lib', '/usr/libexec'
 
 root = pathlib.Path(sys.argv[1])
 page = root / 'docs/monkey.md'
+file_of_long = root / 'monkey/left_to_libc.def'
 
 
 def sections():
@@ -77,7 +79,7 @@ def table(counts, looked_at):
 def left_to_libc(hooked):
     """{reason: symbols}, the number that may wait, and what is wrong with the reasons."""
     waiting = {name for library in LIBRARIES for name in find(library)}
-    reasons = [(reason, patterns.split()) for reason, patterns in LEFT]
+    reasons = [(reason, patterns.split()) for reason, patterns, *_ in LEFT]
     found, used, wrong = {reason: [] for reason, _ in reasons}, set(), []
     for name in sorted(waiting - hooked):
         fits = next(((reason, pattern) for reason, patterns in reasons for pattern in patterns
@@ -100,6 +102,13 @@ def table_of_left(found, waiting, counts):
     return ''.join(lines)
 
 
+def long_ones(found):
+    long_reasons = {reason for reason, _, *marks in LEFT if LONG in marks}
+    names = sorted(name for reason, those in found.items() if reason in long_reasons for name in those)
+    return ('// What may wait for long and is left to libc: written by tests/tree/hook_table.py --write.\n'
+            + ''.join(f'LEFT({name})\n' for name in names))
+
+
 def replace(text, begin, end, by):
     before, rest = text.split(begin)
     return before + begin + by + end + rest.split(end)[1]
@@ -118,6 +127,7 @@ if '--write' in sys.argv:
     counts, looked_at = imports()
     text = replace(text, BEGIN, END, table(counts, looked_at))
     page.write_text(replace(text, BEGIN_LEFT, END_LEFT, table_of_left(found, waiting, counts)))
+    file_of_long.write_text(long_ones(found))
     sys.exit('\n'.join(wrong))
 listed = names_between(text, BEGIN, END)
 wrong += [f'docs/monkey.md does not list {name}' for name in sorted(rows - listed)]
@@ -126,6 +136,8 @@ if looks_at_libc:
     left, listed_left = {name for names in found.values() for name in names}, names_between(text, BEGIN_LEFT, END_LEFT)
     wrong += [f'docs/monkey.md does not say why {name} is left to libc' for name in sorted(left - listed_left)]
     wrong += [f'docs/monkey.md says why {name} is left to libc, which it is not' for name in sorted(listed_left - left)]
+    if file_of_long.read_text() != long_ones(found):
+        wrong.append('monkey/left_to_libc.def is not what left_to_libc.py says')
 if len(rows) < 100:
     wrong.append(f'the table was not understood: {sorted(rows)}')
 print(f'{len(rows)} symbols; {waiting} of libc may wait, {sum(map(len, found.values()))} are left to it', *wrong, sep='\n')
