@@ -84,7 +84,7 @@ inline void report_noise(std::vector<result> const& results, long preempted, int
 
 } // namespace detail
 
-/// Runs and prints one row of targets.md. The first side is the limit.
+/// Runs and prints one row of a table of costs. The first side is the limit.
 inline void compare(std::string const& work, std::vector<side> const& sides, std::vector<target> const& targets,
                     options how = {}) {
     char const* const only = std::getenv("COIR_BENCH"); // rows whose name contains it
