@@ -14,7 +14,9 @@
 #include <array>
 #include <cerrno>
 #include <mutex>
+#include <pthread.h>
 #include <sys/signalfd.h>
+#include <system_error>
 
 namespace coir::monkey {
 
@@ -37,9 +39,20 @@ constinit thread_local int children_held = 0;
 constinit thread_local bool child_came = false;
 constinit thread_local siginfo_t first_child{};
 
+void on_signal(int number, siginfo_t* about, void* where);
+
+// A handler that is to run once (SA_RESETHAND) is no longer there when it runs: it is put back if it has not.
+void put_back(int number, int flags) noexcept {
+    struct sigaction again;
+    if (!(flags & SA_RESETHAND) || real.sigaction(number, nullptr, &again) != 0) return;
+    again.sa_sigaction = &on_signal;
+    real.sigaction(number, &again, nullptr);
+}
+
 // `about` is filled in for a handler that asked for it only (arch/x86/kernel/signal_64.c).
 bool hold(int number, int flags, siginfo_t const* about) noexcept {
     if (number != SIGCHLD || children_held == 0) return false;
+    put_back(number, flags);
     if (!child_came) {
         first_child = {};
         first_child.si_signo = SIGCHLD;
@@ -69,9 +82,8 @@ void* handler_of(struct sigaction const& of) noexcept {
     return of.sa_flags & SA_SIGINFO ? reinterpret_cast<void*>(of.sa_sigaction) : reinterpret_cast<void*>(of.sa_handler);
 }
 
-bool is_handler(struct sigaction const& of) noexcept {
-    return (of.sa_flags & SA_SIGINFO) || (of.sa_handler != SIG_DFL && of.sa_handler != SIG_IGN);
-}
+// Whatever the flags: the two share their place (kernel/signal.c).
+bool is_handler(struct sigaction const& of) noexcept { return of.sa_handler != SIG_DFL && of.sa_handler != SIG_IGN; }
 
 bool is_ours(struct sigaction const& of) noexcept { return handler_of(of) == reinterpret_cast<void*>(&on_signal); }
 
@@ -134,7 +146,7 @@ void notice_handlers_now() noexcept {
     handlers_noticed.store(true, std::memory_order_release);
 }
 
-other_mask::other_mask(sigset_t const* mask) noexcept : mask_(mask) {
+other_mask::other_mask(sigset_t const* mask) : mask_(mask) {
     if (!mask) return;
     sigset_t let_in;
     sigemptyset(&let_in);
@@ -145,7 +157,8 @@ other_mask::other_mask(sigset_t const* mask) noexcept : mask_(mask) {
             any = true;
         else
             sigdelset(&let_in, number);
-    if (any) fd_ = signals_to_come(let_in);
+    if (any && (fd_ = signals_to_come(let_in)) < 0)
+        throw std::system_error(-fd_, std::generic_category(), "wait for signals that a mask lets in");
 }
 
 other_mask::~other_mask() { close_own_fd(fd_); }
@@ -160,6 +173,10 @@ int signals_to_come(sigset_t const& which) noexcept {
 }
 
 child_signals_held::child_signals_held() noexcept {
+    [[maybe_unused]] static int const once = pthread_atfork(nullptr, nullptr, [] { // a child has no other fibers
+        children_held = 0;
+        child_came = false;
+    });
     notice_handlers();
     ++children_held;
 }
@@ -219,8 +236,8 @@ long body::rt_sigsuspend(sigset_t const* mask) {
     for (;;) {
         ended_by_handlers const any{handlers::any};
         if (during.handler_ran()) return -EINTR;
-        long const why = after(during.fd() < 0 ? wait_for_handler("sigsuspend")
-                                               : hub::wait_fd(during.fd(), hub::readable));
+        long const why =
+            after(during.fd() < 0 ? wait_for_handler("sigsuspend") : hub::wait_fd(during.fd(), hub::readable));
         if (why) return why;
         // What was pending may be gone before this fiber's turn: let in by a handler, or by another fiber.
         if (any.one_ran()) return -EINTR;
@@ -242,6 +259,7 @@ long body::sigpause(int number_or_mask, int is_number) {
 }
 
 long body::rt_sigtimedwait(sigset_t const* set, siginfo_t* about, timespec const* limit) {
+    if (limit && !valid(*limit)) return -EINVAL;
     notice_handlers();
     deadline const until = limit ? deadline_after(*limit) : deadline::never();
     int fd = -1;

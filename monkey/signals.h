@@ -37,8 +37,8 @@ public:
 /// the signals that it lets in are waited for.
 class other_mask {
 public:
-    /// Null: the thread's own.
-    explicit other_mask(sigset_t const* mask) noexcept;
+    /// Null: the thread's own. Throws std::system_error: there can be no descriptor for the signals.
+    explicit other_mask(sigset_t const* mask);
     ~other_mask();
     other_mask(other_mask const&) = delete;
 

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/time.h>
 
@@ -183,6 +184,30 @@ TEST(sigaction, handler_that_resets_itself) {
     EXPECT_EQ(now.sa_handler, SIG_DFL);
 }
 
+TEST(sigaction, ignores_and_does_the_default_whatever_the_flags) {
+    coir::yield();
+    struct sigaction before {
+    }, action{}, now{};
+    action.sa_flags = SA_SIGINFO;
+    action.sa_handler = SIG_IGN;
+    EXPECT_EQ(sigaction(SIGURG, &action, &before), 0);
+    EXPECT_EQ(raise(SIGURG), 0);
+    EXPECT_EQ(sigaction(SIGURG, nullptr, &now), 0);
+    EXPECT_EQ(now.sa_handler, SIG_IGN);
+    action.sa_sigaction = [](int, siginfo_t*, void*) { ++calls; };
+    action.sa_flags = SA_SIGINFO | int(SA_RESETHAND);
+    calls = 0;
+    EXPECT_EQ(sigaction(SIGURG, &action, nullptr), 0);
+    EXPECT_EQ(raise(SIGURG), 0);
+    EXPECT_EQ(calls, 1);
+    EXPECT_EQ(sigaction(SIGURG, nullptr, &now), 0);
+    EXPECT_EQ(now.sa_handler, SIG_DFL);
+    EXPECT_EQ(sigaction(SIGURG, &now, nullptr), 0); // with its SA_SIGINFO
+    EXPECT_EQ(raise(SIGURG), 0);                    // is ignored by default
+    EXPECT_EQ(calls, 1);
+    sigaction(SIGURG, &before, nullptr);
+}
+
 TEST(sigaction, siginterrupt_makes_calls_interruptible) {
     handler const before{SIGUSR1};
     signal(SIGUSR1, count); // restarts, as BSD has it
@@ -224,6 +249,27 @@ TEST(waits_for_signals, sigsuspend_lets_in_what_is_blocked) {
     EXPECT_EQ(sigsuspend(&none), -1);
     EXPECT_EQ(errno, EINTR);
     EXPECT_EQ(calls, 3);
+}
+
+// Who may raise its limit, as root may, gets one above it.
+TEST_ALONE(waits_for_signals, say_when_there_can_be_no_descriptor_for_them) {
+#if defined(__SANITIZE_ADDRESS__)
+    GTEST_SKIP() << "UndefinedBehaviorSanitizer makes a pipe to look whether an object is of its type";
+#endif
+    handler const usr1{SIGUSR1};
+    blocked const one{SIGUSR1};
+    sigset_t none;
+    sigemptyset(&none);
+    coir::spawn([] { usleep(1); }).join(); // the loop has its own
+    if (getuid() == 0) {
+        ASSERT_EQ(setresgid(65534, 65534, 65534), 0);
+        ASSERT_EQ(setresuid(65534, 65534, 65534), 0);
+    }
+    rlimit const few{64, 64};
+    setrlimit(RLIMIT_NOFILE, &few);
+    while (dup(0) >= 0) {}
+    EXPECT_EQ(errno, EMFILE);
+    EXPECT_EQ(outcome_of([&] { return sigsuspend(&none); }), (outcome{-1, EMFILE}));
 }
 
 TEST(waits_for_signals, sigpause_lets_in_what_is_blocked) {
@@ -309,6 +355,10 @@ TEST(waits_for_signals, sigwait_and_its_kin) {
     timespec const soon{0, 1'000'000};
     EXPECT_EQ(sigtimedwait(&set, &about, &soon), -1);
     EXPECT_EQ(errno, EAGAIN);
+    for (timespec const& wrong : {timespec{0, 2'000'000'000}, timespec{-1, 0}, timespec{0, -1}}) {
+        EXPECT_EQ(sigtimedwait(&set, &about, &wrong), -1);
+        EXPECT_EQ(errno, EINVAL);
+    }
     handler const usr2{SIGUSR2, SA_RESTART};
     EXPECT_EQ(with_signal(SIGUSR2, [&] { return sigwaitinfo(&set, &about); }), interrupted);
 }
