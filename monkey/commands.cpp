@@ -13,6 +13,7 @@
 #include "monkey/bodies.h"
 #include "monkey/descriptors.h"
 #include "monkey/kernel.h"
+#include "monkey/lasting.h"
 #include "monkey/real.h"
 #include "monkey/signals.h"
 
@@ -290,7 +291,7 @@ long body::pclose(FILE* stream) {
             long const status = real.pclose(stream);
             return status == -1 ? -errno : status;
         };
-        return one && parks ? offload(close, "the end of a command") : close();
+        return one && parks ? lasting_through(close, "the end of a command") : close();
     }
     long const closed = body::fclose(stream) == 0 ? 0 : -errno;
     long const status = end_of(one->pid);

@@ -143,6 +143,32 @@ TEST(system, the_handler_of_sigchld_is_told_of_the_first_child) {
     sigaction(SIGCHLD, &before, nullptr);
 }
 
+TEST(system, the_handler_of_sigchld_that_is_to_run_once_runs) {
+    handler const chld{SIGCHLD, int(SA_RESETHAND)};
+    EXPECT_EQ(coir::spawn([] { return system("true"); }).get(), 0);
+    EXPECT_EQ(calls, 1);
+    EXPECT_EQ(disposition(SIGCHLD).sa_handler, SIG_DFL);
+}
+
+TEST(system, a_child_forked_meanwhile_has_its_own_sigchld) {
+    handler const chld{SIGCHLD};
+    gate const closed;
+    auto runs = coir::spawn([&] { return system(closed.wait().c_str()); });
+    until_parked(runs);
+    pid_t const child = checked(fork(), "fork");
+    if (child == 0) {
+        pid_t const its = fork();
+        if (its == 0) _exit(0);
+        waitpid(its, nullptr, 0);
+        _exit(calls == 1 ? 0 : 1);
+    }
+    int status = -1;
+    EXPECT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
+    closed.open();
+    EXPECT_EQ(runs.get(), 0);
+}
+
 TEST(system, what_others_start_meanwhile_inherits_nothing_of_it) {
     char const* const mask = "grep SigBlk /proc/self/status";
     auto const shown = [&] {
@@ -278,6 +304,18 @@ TEST_ALONE(popen, pclose_of_one_that_is_older_than_the_hub_parks) {
     until_parked(closes);
     closed.open();
     EXPECT_EQ(closes.get(), 3 << 8);
+}
+
+TEST_ALONE(popen, pclose_of_one_that_is_older_than_the_hub_takes_no_worker_from_others) {
+    setenv("COIR_OFFLOAD_THREADS", "1", 1);
+    gate const closed;
+    FILE* const from = popen(closed.wait().c_str(), "r");
+    ASSERT_TRUE(from);
+    auto closes = coir::spawn([&] { return pclose(from); });
+    until_parked(closes);
+    EXPECT_EQ(coir::offload([] { return 42; }), 42);
+    closed.open();
+    EXPECT_EQ(closes.get(), 0);
 }
 
 TEST(popen, modes) {
