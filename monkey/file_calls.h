@@ -46,13 +46,15 @@ auto by_kind(FILE* stream, bool lock, Libc libc, Own own) {
 }
 
 /// **Parks.** libc's call, of a stream that waits, on a thread of its own: for what reads or writes as often as it
-/// likes in one call. It takes its time (some 10 µs), and ends with EINTR after a handler, or if the fiber is killed.
+/// likes in one call. It takes its time (some 10 µs), and ends with EINTR after a handler, with ECANCELED if the fiber
+/// is killed, with ENOMEM if there can be no thread for it.
 template <class Libc>
 auto on_thread(file_turn& turn, Libc libc) {
     using result_type = decltype(libc());
     result_type result{}; // what tells a failure, if the fiber is killed before the call has begun
     if constexpr (!std::is_pointer_v<result_type> && !std::is_same_v<result_type, std::size_t>)
         result = result_type(EOF);
+    result_type const failure = result;
     int error = errno;
     locale_t const locale = uselocale(nullptr);
     long ended = 0;
@@ -64,11 +66,11 @@ auto on_thread(file_turn& turn, Libc libc) {
                 result = libc();
                 error = errno;
                 uselocale(before);
-                return error == EINTR ? -EINTR : 0;
+                return result == failure && error == EINTR ? -EINTR : 0; // success leaves errno as it was
             },
             "a call of stdio");
     });
-    errno = ended == -ECANCELED ? ECANCELED : error;
+    errno = ended ? int(-ended) : error;
     return result;
 }
 

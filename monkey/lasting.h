@@ -20,8 +20,8 @@ namespace coir::monkey {
 
 class lasting_call : job {
 public:
-    /// **Parks.** What the call returned, or -EINTR, -ECANCELED as after() has them. Throws std::system_error if there
-    /// can be no thread for it.
+    /// **Parks.** What the call returned, or -EINTR, -ECANCELED as after() has them, or -ENOMEM if there can be no
+    /// thread for it.
     long make(char const* what, handlers ended_by);
 
 protected:

@@ -53,6 +53,7 @@ to_flush next_to_flush(FILE* after, bool& all_written) {
         passed |= each == after;
     }
     _IO_list_unlock();
+    if (!passed) return next_to_flush(nullptr, all_written); // it was closed: what has been written has nothing pending
     return found;
 }
 

@@ -1,5 +1,6 @@
 // Calls that are made by threads, where for a while no thread can be had: pthread_create is this program's own here.
 #include "tests/monkey/fixture.h"
+#include "tests/rerun.h"
 
 #include <atomic>
 #include <cstdlib>
@@ -59,6 +60,22 @@ TEST(few_threads, a_call_does_not_stand_behind_another) {
     EXPECT_EQ(waits_too.get(), 0) << "while the first one waits";
     EXPECT_EQ(flock(one.first, LOCK_UN), 0);
     EXPECT_EQ(waits.get(), 0);
+}
+
+TEST_ALONE(few_threads, a_call_of_stdio_that_cannot_be_made_says_so) {
+    fd_pair const ends = fd_pair::pipe();
+    FILE* const out = fdopen(dup(ends.second), "w");
+    ASSERT_TRUE(out);
+    EXPECT_EQ(coir::spawn([&] { return fwide(out, 1) > 0; }).get(), true);
+    to_refuse = 1'000'000'000;
+    auto writer = coir::spawn([&] {
+        errno = 0;
+        return fputws(L"hello", out) < 0 ? errno : 0;
+    });
+    EXPECT_TRUE(writer.join(std::chrono::seconds(20)));
+    to_refuse = 0;
+    EXPECT_EQ(writer.get(), ENOMEM);
+    fclose(out);
 }
 
 TEST(few_threads, a_call_is_ended_without_another) {

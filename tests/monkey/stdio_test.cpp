@@ -393,6 +393,20 @@ TEST(stdio, wide_characters) {
     setlocale(LC_CTYPE, "C");
 }
 
+// Success leaves errno as it was, whatever that is.
+TEST(stdio, an_error_from_before_is_none_of_the_call_s) {
+    file_pipe pipe;
+    coir::spawn([&] {
+        errno = EINTR;
+        EXPECT_GE(fputws(L"once\n", pipe.out.get()), 0);
+        EXPECT_EQ(errno, EINTR);
+        pipe.out.reset();
+    }).join();
+    char got[20] = "";
+    EXPECT_EQ(fread(got, 1, sizeof got, pipe.in.get()), 5u);
+    EXPECT_STREQ(got, "once\n");
+}
+
 TEST(stdio, flushing_and_closing_wait) {
     for (auto const end :
          {+[](FILE* of) { return fflush(of); }, +[](FILE*) { return fflush(nullptr); },
