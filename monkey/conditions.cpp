@@ -27,7 +27,7 @@ long wait_for(pthread_cond_t* condition, pthread_mutex_t* mutex, time_limit cons
     bool const shared = is_shared(condition);
     parking here{condition, "pthread condition", leaving::once};
     here.announce();
-    if (long const error = body::pthread_mutex_unlock(mutex)) {
+    if (long const error = body::pthread_mutex_unlock(mutex, true)) {
         here.withdraw();
         return error;
     }

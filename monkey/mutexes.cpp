@@ -121,9 +121,10 @@ long body::pthread_mutex_clocklock(pthread_mutex_t* mutex, clockid_t clock, time
     return wait_for(mutex, {clock, moment}, leaving::at_once);
 }
 
-long body::pthread_mutex_unlock(pthread_mutex_t* mutex) {
+// By a fiber whose locking is taken over: it has left its mark.
+long body::pthread_mutex_unlock(pthread_mutex_t* mutex, bool by_fiber) {
     int const kind = kind_of(mutex);
-    bool const marked = knows_owner(mutex_type(kind & 3)) && in_fiber();
+    bool const marked = knows_owner(mutex_type(kind & 3)) && by_fiber;
     std::uint32_t const mark = marked ? mark_in(mutex) : 0;
     if (marked) {
         if (!is_mine(mutex)) return -EPERM;

@@ -65,6 +65,24 @@ TEST_F(patching, by_family) {
     EXPECT_TRUE(monkey::is_patched("read"));
 }
 
+// Unlocking is seen in any case, for those that wait.
+TEST_F(patching, without_locks_a_mutex_can_be_unlocked) {
+    monkey::patch_all("-thread");
+    coir::spawn([] {
+        for (int const kind : {PTHREAD_MUTEX_NORMAL, PTHREAD_MUTEX_RECURSIVE, PTHREAD_MUTEX_ERRORCHECK}) {
+            pthread_mutexattr_t how;
+            pthread_mutexattr_init(&how);
+            pthread_mutexattr_settype(&how, kind);
+            pthread_mutex_t mutex;
+            pthread_mutex_init(&mutex, &how);
+            EXPECT_EQ(pthread_mutex_lock(&mutex), 0);
+            EXPECT_EQ(pthread_mutex_unlock(&mutex), 0) << kind;
+            EXPECT_EQ(pthread_mutex_destroy(&mutex), 0);
+        }
+    }).join();
+    monkey::patch_all();
+}
+
 TEST_F(patching, of_what_is_no_family) {
     try {
         monkey::patch_all("time,sokcet");
