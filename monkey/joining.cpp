@@ -50,8 +50,7 @@ long body::pthread_join(pthread_t thread, void** result) {
 
 long body::pthread_clockjoin_np(pthread_t thread, void** result, clockid_t clock, timespec const* moment) {
     time_limit const limit{clock, moment};
-    if (moment && (!time_limit::has(clock) || !limit.valid()))
-        return -real.pthread_clockjoin_np(thread, result, clock, moment);
+    if (!time_limit::has(clock) || !limit.valid()) return -real.pthread_clockjoin_np(thread, result, clock, moment);
     return join(thread, result, limit, [&] { return real.pthread_clockjoin_np(thread, result, clock, moment); });
 }
 

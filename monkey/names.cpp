@@ -42,8 +42,8 @@ long left() noexcept {
     return EAI_SYSTEM;
 }
 
-void copy_out(std::string const& from, char* to) noexcept {
-    if (to) std::memcpy(to, from.data(), std::strlen(from.c_str()) + 1);
+void copy_out(std::string const& from, char* to, socklen_t room) noexcept {
+    if (to && room) std::memcpy(to, from.data(), std::strlen(from.c_str()) + 1);
 }
 
 } // namespace
@@ -82,8 +82,8 @@ long body::getnameinfo(sockaddr const* address, socklen_t length, char* host, so
     auto const answer = offload_or_leave(std::move(ask), "getnameinfo");
     if (!answer) return left();
     if (answer->status == 0) {
-        copy_out(answer->host, host);
-        copy_out(answer->service, service);
+        copy_out(answer->host, host, host_room);
+        copy_out(answer->service, service, service_room);
     }
     return answer->status;
 }

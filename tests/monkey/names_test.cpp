@@ -54,6 +54,18 @@ TEST(names, numbers_are_answered_at_once) {
     other.join();
 }
 
+TEST(names, no_room_is_left_alone) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    char host[] = "h", service[] = "s";
+    coir::spawn([&] {
+        EXPECT_EQ(getnameinfo(reinterpret_cast<sockaddr*>(&address), sizeof address, host, 0, service, 0, 0), 0);
+    }).join();
+    EXPECT_STREQ(host, "h");
+    EXPECT_STREQ(service, "s");
+}
+
 TEST(names, the_reverse_lookup_lets_others_run) {
     bool other_ran = false;
     auto other = coir::spawn([&] { other_ran = true; });

@@ -172,6 +172,21 @@ TEST(join, lets_others_run_until_the_thread_has_ended) {
     EXPECT_EQ(reinterpret_cast<long>(result), 1);
 }
 
+TEST(join, by_a_clock_that_it_does_not_know) {
+    static std::atomic<pid_t> number{0};
+    auto const body = [](void*) -> void* {
+        number = gettid();
+        return nullptr;
+    };
+    pthread_t thread;
+    ASSERT_EQ(pthread_create(&thread, nullptr, body, nullptr), 0);
+    while (number == 0 || syscall(SYS_tgkill, getpid(), number.load(), 0) == 0) usleep(100); // until it has ended
+    coir::spawn([&] {
+        EXPECT_EQ(pthread_clockjoin_np(thread, nullptr, CLOCK_BOOTTIME, nullptr), EINVAL);
+        EXPECT_EQ(pthread_join(thread, nullptr), 0);
+    }).join();
+}
+
 TEST(join, of_oneself_and_of_what_cannot_be_joined) {
     EXPECT_EQ(pthread_join(pthread_self(), nullptr), EDEADLK);
     fd_pair pipe = fd_pair::pipe();
