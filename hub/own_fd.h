@@ -36,6 +36,21 @@ int make_own_fd(Make make) noexcept {
 /// Closes one of coir's own, as hub::forget_fd() has it; does nothing about a negative number.
 COIR_API void close_own_fd(int fd) noexcept;
 
+/// One of coir's own, which goes with it; a negative number is none.
+class own_fd {
+public:
+    explicit own_fd(int fd = -1) noexcept : fd_(fd) {}
+    own_fd(own_fd const&) = delete;
+    ~own_fd() { close_own_fd(fd_); }
+
+    int get() const noexcept { return fd_; }
+    /// There was none.
+    void set(int fd) noexcept { fd_ = fd; }
+
+private:
+    int fd_;
+};
+
 /// It is not the program's to close.
 COIR_API bool is_own_fd(int fd) noexcept;
 /// The lowest from `first` on; -1 if there is none.

@@ -13,13 +13,13 @@
 #include "monkey/lasting.h"
 #include "monkey/real.h"
 #include "monkey/retry.h"
+#include "monkey/time_limit.h"
 #include "monkey/times.h"
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <climits>
-#include <optional>
 #include <sys/ioctl.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
@@ -30,29 +30,18 @@ namespace coir::monkey {
 namespace {
 
 constexpr timespec at_once{};
-constexpr std::int64_t second = 1'000'000'000;
-
-// 0 if that has passed. CLOCK_REALTIME may be set while a fiber waits: asked anew before each wait.
-std::optional<deadline> moment_of(timespec const& moment) noexcept {
-    timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    timespec left{moment.tv_sec - now.tv_sec, moment.tv_nsec - now.tv_nsec};
-    if (left.tv_nsec < 0) left = {left.tv_sec - 1, left.tv_nsec + second};
-    if (left.tv_sec < 0 || (left.tv_sec == 0 && left.tv_nsec == 0)) return std::nullopt;
-    return deadline_after(left);
-}
 
 template <class Attempt>
 long on_queue(mqd_t queue, direction way, timespec const* limit, Attempt attempt) {
     if (limit && !valid(*limit)) return -EINVAL;
+    time_limit const until{CLOCK_REALTIME, limit};
     notice_handlers();
     for (;;) {
         long const result = attempt(&at_once); // in 1970
         if (result != -ETIMEDOUT) return result;
-        std::optional<deadline> const until = limit ? moment_of(*limit) : deadline::never();
-        if (!until) return -ETIMEDOUT;
+        if (until.over()) return -ETIMEDOUT;
         ended_by_handlers const or_one{handlers::without_restart};
-        wake_reason const why = hub::wait_fd(queue, way, *until, closing::seen);
+        wake_reason const why = hub::wait_fd(queue, way, until.next(), closing::seen);
         if (why == wake_reason::timed_out) continue;
         if (long const error = after(why)) return error;
     }

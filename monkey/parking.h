@@ -18,6 +18,7 @@
 #include "hub/hub.h"
 #include "hub/scheduler.h"
 #include "hub/waiter.h"
+#include "monkey/in_fiber.h"
 #include "monkey/time_limit.h"
 
 #include <atomic>
@@ -28,12 +29,6 @@
 #include <optional>
 
 namespace coir::monkey {
-
-/// A fiber of ours runs on this thread: not the hub itself, and the thread has one.
-inline bool in_fiber() noexcept {
-    scheduler const& here = this_scheduler;
-    return here.owner && this_thread.current != here.loop;
-}
 
 /// What a kill of the waiting fiber, or a timeout of coir's, does to a wait.
 enum class leaving : std::uint8_t {

@@ -32,11 +32,6 @@ namespace {
 // asks to be traced is known only when it has stopped.
 constinit std::atomic<bool> traces{false};
 
-struct own_fd {
-    int const fd;
-    ~own_fd() { close_own_fd(fd); }
-};
-
 constexpr int other_than_ends = WUNTRACED | WCONTINUED;                        // WUNTRACED is WSTOPPED
 constexpr std::int64_t first_pause = 1'000'000, longest_pause = 1'000'000'000; // ns
 
@@ -83,7 +78,7 @@ long body::wait4(pid_t who, int* status, int options, rusage* usage) {
     if (long const found = look()) return found;
     own_fd const child{who > 0 ? make_own_fd([&] { return kernel(SYS_pidfd_open, who, 0); }) : -1};
     return wait_for_child(
-        child.fd, options, look, [&] { return kernel(SYS_wait4, who, to, options, usage); }, "wait for a child");
+        child.get(), options, look, [&] { return kernel(SYS_wait4, who, to, options, usage); }, "wait for a child");
 }
 
 // A pidfd of the program's is duplicated: the call goes on if another fiber closes it.
@@ -93,7 +88,7 @@ long body::waitid(idtype_t type, id_t id, siginfo_t* about, int options, rusage*
     own_fd const child{type == P_PID ? make_own_fd([&] { return kernel(SYS_pidfd_open, id, 0); })
                        : named       ? make_own_fd([&] { return kernel(SYS_dup, id); })
                                      : -1};
-    if (named && child.fd >= 0) id = id_t(child.fd);
+    if (named && child.get() >= 0) id = id_t(child.get());
     // 1 if there is one. It is looked for with a siginfo of our own: what the program gave is written only at the end.
     auto const look = [&]() -> long {
         siginfo_t found{};
@@ -108,7 +103,7 @@ long body::waitid(idtype_t type, id_t id, siginfo_t* about, int options, rusage*
     if (nonblocking) return -EAGAIN; // waitid(2): PIDFD_NONBLOCK
     if (found == 0)
         found = wait_for_child(
-            child.fd, options, look,
+            child.get(), options, look,
             [&] {
                 long const error = kernel(SYS_waitid, type, id, about, options, usage);
                 return error ? error : 1;

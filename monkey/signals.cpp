@@ -262,18 +262,16 @@ long body::rt_sigtimedwait(sigset_t const* set, siginfo_t* about, timespec const
     if (limit && !valid(*limit)) return -EINVAL;
     notice_handlers();
     deadline const until = limit ? deadline_after(*limit) : deadline::never();
-    int fd = -1;
-    struct closing_it {
-        int& fd;
-        ~closing_it() { close_own_fd(fd); }
-    } const at_end{fd};
+    own_fd fd;
     for (;;) {
         long const number = kernel(SYS_rt_sigtimedwait, set, about, &at_once, kernel_sigset_size);
         if (number != -EAGAIN) return number;
         if (over(until)) return -EAGAIN;
-        if (fd < 0 && (fd = signals_to_come(*set)) < 0) return fd;
+        if (fd.get() < 0) fd.set(signals_to_come(*set));
+        if (fd.get() < 0) return fd.get();
         ended_by_handlers const any{handlers::any};
-        if (long const error = after(hub::wait_fd(fd, hub::readable, until)); error && error != -EAGAIN) return error;
+        if (long const error = after(hub::wait_fd(fd.get(), hub::readable, until)); error && error != -EAGAIN)
+            return error;
     }
 }
 

@@ -40,12 +40,9 @@ std::size_t line_into(char* to, std::size_t most, FILE* stream) {
 }
 
 char* get_line(char* to, int size, std::size_t room, FILE* stream) {
-    int const error_before = stream->_flags & _IO_ERR_SEEN;
-    stream->_flags &= ~_IO_ERR_SEEN;
+    new_errors const errors{stream};
     std::size_t const had = line_into(to, std::min(std::size_t(size) - 1, room), stream);
-    bool const failed = had == 0 || ((stream->_flags & _IO_ERR_SEEN) && errno != EAGAIN);
-    stream->_flags |= error_before;
-    if (failed) return nullptr;
+    if (had == 0 || (errors.any() && errno != EAGAIN)) return nullptr;
     if (had >= room) __chk_fail();
     to[had] = '\0';
     return to;
@@ -150,12 +147,9 @@ long body::gets(char* to, size_t room) {
     return reinterpret_cast<long>(by_kind(
         stdin, true, [=] { return real.__gets_chk(to, room); },
         [=]() -> char* {
-            int const error_before = stdin->_flags & _IO_ERR_SEEN;
-            stdin->_flags &= ~_IO_ERR_SEEN;
+            new_errors const errors{stdin};
             std::size_t const had = line_into(to, room, stdin);
-            bool const failed = had == 0 || (stdin->_flags & _IO_ERR_SEEN);
-            stdin->_flags |= error_before;
-            if (failed) return nullptr;
+            if (had == 0 || errors.any()) return nullptr;
             bool const whole = to[had - 1] == '\n';
             if (!whole && had >= room) __chk_fail();
             to[whole ? had - 1 : had] = '\0';
