@@ -4,16 +4,15 @@
 #include "hub/scheduler.h"
 #include "monkey/bodies.h"
 #include "monkey/kernel.h"
+#include "monkey/lasting.h"
 #include "monkey/retry.h"
+#include "monkey/time_limit.h"
 #include "monkey/times.h"
 
-#include <algorithm>
 #include <cerrno>
 
 namespace coir::monkey {
 namespace {
-
-constexpr std::int64_t second = 1'000'000'000;
 
 // A kill ends a sleep as a handler does; the fiber meets the exception at its next wait of coir's own.
 wake_reason sleep_to(deadline until) {
@@ -26,23 +25,30 @@ long sleep_for(timespec const& wanted, timespec* left) {
     deadline const until = deadline_after(wanted);
     wake_reason const why = sleep_to(until);
     if (why == wake_reason::timed_out) return 0;
-    if (left) {
-        std::int64_t const rest = std::max<std::int64_t>(0, until.ns() - steady_now());
-        *left = {rest / second, rest % second};
-    }
+    if (left) *left = left_until(until);
     return after(why);
 }
 
 // The clock may be set while the fiber sleeps: looked at again after each wait.
 long sleep_until(clockid_t clock, timespec const& moment) {
+    time_limit const until{clock, &moment};
     for (;;) {
-        timespec now;
-        clock_gettime(clock, &now);
-        timespec left{moment.tv_sec - now.tv_sec, moment.tv_nsec - now.tv_nsec};
-        if (left.tv_nsec < 0) left = {left.tv_sec - 1, left.tv_nsec + second};
-        if (left.tv_sec < 0 || (left.tv_sec == 0 && left.tv_nsec == 0)) return 0;
-        if (wake_reason const why = sleep_to(deadline_after(left)); why != wake_reason::timed_out) return after(why);
+        if (until.over()) return 0;
+        if (wake_reason const why = sleep_to(until.next()); why != wake_reason::timed_out) return after(why);
     }
+}
+
+// It may pass because other threads run, or other processes: so a thread of its own waits for it. The kernel refuses
+// the calling thread's, which there would be another's, and what is no clock of CPU time: it is asked here, for the
+// past.
+long sleep_by_cpu_time(clockid_t clock, int flags, timespec const& wanted, timespec* left) {
+    constexpr timespec past{};
+    if (long const error = kernel(SYS_clock_nanosleep, clock, TIMER_ABSTIME, &past, nullptr)) return error;
+    timespec rest = wanted; // if it is relative, the kernel says what is left of it
+    long const result =
+        lasting([&] { return kernel(SYS_clock_nanosleep, clock, flags, &rest, &rest); }, "CPU time", handlers::any);
+    if (result < 0 && left && !(flags & TIMER_ABSTIME)) *left = rest;
+    return result;
 }
 
 } // namespace
@@ -56,8 +62,8 @@ long body::clock_nanosleep(clockid_t clock, int flags, timespec const* wanted, t
     bool const elapses =
         clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC || clock == CLOCK_BOOTTIME || clock == CLOCK_TAI;
     if (clock == CLOCK_THREAD_CPUTIME_ID) return -EINVAL; // libc's own word, not the kernel's (clock_nanosleep.c)
-    if (!elapses) return kernel(SYS_clock_nanosleep, clock, flags, wanted, left); // CPU time: it passes only if we run
     if (!valid(*wanted)) return -EINVAL;
+    if (!elapses) return sleep_by_cpu_time(clock, flags, *wanted, left);
     if (flags & TIMER_ABSTIME) return sleep_until(clock, *wanted);
     return sleep_for(*wanted, left);
 }
