@@ -65,15 +65,23 @@ int interrupting_signal(int below) noexcept {
     return 0;
 }
 
-// What lets `number` interrupt this thread. The program's own signals stay blocked, as a worker has them.
+bool is_by_default(int number) noexcept {
+    struct sigaction now;
+    return real.sigaction(number, nullptr, &now) == 0 && now.sa_handler == SIG_DFL;
+}
+
+// What lets `number` interrupt this thread, and job control stop the process, as far as `of_caller` lets it
+// (drivers/tty/tty_jobctrl.c). The program's own signals stay blocked, as a worker has them.
 class interruptible {
 public:
-    explicit interruptible(int number) noexcept {
-        sigset_t one;
-        sigemptyset(&one);
-        if (number) sigaddset(&one, number);
+    interruptible(int number, sigset_t const& of_caller) noexcept {
+        sigset_t some;
+        sigemptyset(&some);
+        if (number) sigaddset(&some, number);
+        for (int stops : {SIGTTIN, SIGTTOU})
+            if (!sigismember(&of_caller, stops) && is_by_default(stops)) sigaddset(&some, stops);
         interruptible_by = number;
-        pthread_sigmask(SIG_UNBLOCK, &one, &before_);
+        pthread_sigmask(SIG_UNBLOCK, &some, &before_);
     }
     ~interruptible() {
         pthread_sigmask(SIG_SETMASK, &before_, nullptr);
@@ -120,7 +128,7 @@ void lasting_call::work() noexcept {
     do {
         // One that a stranger sends is the program's, which waits for it in another way: not that one again.
         signal = interrupting_signal(signal);
-        interruptible const meanwhile{signal};
+        interruptible const meanwhile{signal, of_caller_};
         call_by(thread, signal);
         result_ = unwanted_.load() ? -EINTR : call();
         call_by(0, 0);
@@ -156,6 +164,7 @@ bool lasting_call::has_ended() const noexcept { return static_cast<source const&
 
 long lasting_call::make(char const* what, handlers ended_by) {
     notice_handlers();
+    pthread_sigmask(SIG_BLOCK, nullptr, &of_caller_);
     try {
         lasting_threads().submit_patiently(*this);
     } catch (std::system_error const&) {

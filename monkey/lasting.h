@@ -5,6 +5,9 @@
 // What interrupts is a real-time signal that the program has no handler for, the highest such. To the program it looks
 // as if nobody used it: one that comes from elsewhere does what it would have done. If the program has handlers for
 // all, a kill or a handler waits until the call has ended by itself.
+//
+// Job control stops the process where such a call uses its terminal from the background, as if the fiber's thread made
+// it: unless the program has a handler for that, which such a thread does not run (it is told EIO, or it goes on).
 #pragma once
 
 #include "fiber/thread_lock.h"
@@ -14,6 +17,7 @@
 #include "hub/worker_pool.h"
 
 #include <atomic>
+#include <csignal>
 #include <utility>
 
 namespace coir::monkey {
@@ -38,8 +42,9 @@ private:
     bool has_ended() const noexcept; // under the event's lock
 
     std::atomic<bool> unwanted_{false};
-    thread_lock sending_; // no signal is sent to a thread that has gone on to something else
-    int thread_ = 0;      // that makes the call, while it does
+    sigset_t of_caller_{}; // what the thread blocks whose fiber waits
+    thread_lock sending_;  // no signal is sent to a thread that has gone on to something else
+    int thread_ = 0;       // that makes the call, while it does
     int interrupted_by_ = 0;
     long result_ = 0;
     event done_;
