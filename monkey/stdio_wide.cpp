@@ -1,7 +1,7 @@
 // stdio's scanning, and its wide characters: what libc reads and writes of its own accord in the middle of a call.
 //
-// Input is tried first on a FILE that cannot be read: if what is at hand is enough, that is all. If not, libc is left
-// to its own on another thread.
+// Input is tried first on a FILE that seems to be at its end: if what is at hand is enough, that is all. If not, libc
+// is left to its own on another thread.
 
 #include "monkey/bodies.h"
 #include "monkey/file_calls.h"
@@ -17,31 +17,28 @@ extern "C" [[noreturn]] void __chk_fail(); // glibc: what a FORTIFY check calls 
 namespace coir::monkey {
 namespace {
 
-// While it lives, libc cannot read for the stream: what needs more than is at hand fails, as with O_NONBLOCK, and loses
-// nothing. Afterwards flags and errno are what they were.
-class without_descriptor {
+// While it lives, libc does not read for the wide stream: it is at its end, which is sticky (libio/wfileops.c: C99)
+// unless something is pushed back. Nobody else looks at that without the lock. Of a stream that is not at its end.
+class without_reading {
 public:
-    explicit without_descriptor(FILE* stream) noexcept
-        : stream_(stream), fd_(stream->_fileno), flags_(stream->_flags), error_(errno) {
-        stream->_fileno = -1;
-        stream->_flags &= ~_IO_ERR_SEEN;
+    explicit without_reading(FILE* stream) noexcept
+        : stream_(stream), error_seen_(stream->_flags & _IO_ERR_SEEN), error_(errno) {
+        stream->_flags |= _IO_EOF_SEEN;
     }
-    without_descriptor(without_descriptor const&) = delete;
-    ~without_descriptor() {
-        stream_->_fileno = fd_;
-        if (!failed()) {
-            stream_->_flags |= flags_ & _IO_ERR_SEEN;
-            return;
-        }
-        stream_->_flags = (stream_->_flags & ~(_IO_ERR_SEEN | _IO_EOF_SEEN)) | (flags_ & (_IO_ERR_SEEN | _IO_EOF_SEEN));
+    without_reading(without_reading const&) = delete;
+    ~without_reading() { stream_->_flags &= ~_IO_EOF_SEEN; }
+    // More than was at hand was needed: what that left is taken back.
+    void undo() noexcept {
+        stream_->_flags = (stream_->_flags & ~_IO_ERR_SEEN) | error_seen_;
         errno = error_;
     }
-    bool failed() const noexcept { return stream_->_flags & _IO_ERR_SEEN; }
 
 private:
-    FILE* stream_;
-    int fd_, flags_, error_;
+    FILE* const stream_;
+    int const error_seen_, error_;
 };
+
+bool is_at_end(FILE const* stream) noexcept { return stream->_flags & _IO_EOF_SEEN; }
 
 // By libc as long as it needs not read.
 template <class Libc>
@@ -50,9 +47,11 @@ wint_t wide_char(FILE* stream, bool lock, Libc libc) {
     if (kind != stream_kind::waits) return by_libc(stream, kind, lock, libc);
     file_turn turn{stream, lock};
     if (is_wide(stream) && !__fwriting(stream)) {
-        without_descriptor const only_buffer{stream};
+        if (is_at_end(stream)) return libc();
+        without_reading only_buffer{stream};
         wint_t const got = libc();
-        if (!only_buffer.failed()) return got;
+        if (got != WEOF) return got;
+        only_buffer.undo();
     }
     return on_thread(turn, libc);
 }
@@ -80,25 +79,56 @@ auto all_on_thread(FILE* stream, bool lock, Libc libc) {
     return on_thread(turn, libc);
 }
 
+// A second FILE over what the first has at hand, without its descriptor: what needs more fails there, and the first is
+// as it was, to whoever looks. libc knows it by the table of functions behind it (libio/libioP.h, _IO_FILE_plus).
+class look_ahead {
+public:
+    explicit look_ahead(FILE* stream) noexcept : first_(stream), error_(errno) {
+        std::memcpy(static_cast<void*>(&second_), stream, sizeof second_);
+        second_.file._fileno = -1;
+        second_.file._flags = (second_.file._flags & ~_IO_ERR_SEEN) | _IO_USER_LOCK;
+    }
+    look_ahead(look_ahead const&) = delete;
+
+    FILE* stream() noexcept { return &second_.file; }
+    // Whether the call, which was made with stream(), did with it. Then the first is where it has come to.
+    bool take() noexcept {
+        FILE& now = second_.file;
+        if (now._flags & _IO_ERR_SEEN) {
+            if (now._IO_backup_base) __fpurge(&now); // what was pushed back, after the end
+            errno = error_;
+            return false;
+        }
+        first_->_IO_read_base = now._IO_read_base;
+        first_->_IO_read_ptr = now._IO_read_ptr;
+        first_->_IO_read_end = now._IO_read_end;
+        first_->_IO_save_base = now._IO_save_base;
+        first_->_IO_backup_base = now._IO_backup_base;
+        first_->_IO_save_end = now._IO_save_end;
+        first_->_mode = now._mode;
+        int const kept = _IO_ERR_SEEN | _IO_USER_LOCK;
+        first_->_flags = (now._flags & ~kept) | (first_->_flags & kept);
+        return true;
+    }
+
+private:
+    struct file_and_functions {
+        FILE file;
+        void const* functions;
+    };
+    FILE* const first_;
+    file_and_functions second_;
+    int const error_;
+};
+
 // Whether libc's call did with what is at hand. If not, the FILE is as it was.
 template <class Libc>
 bool scanned(FILE* stream, Libc libc, int& items) {
     if (stream->_IO_backup_base || __fwriting(stream) || !at_hand(stream)) return false;
     if (__flbf(stream) && pending(stdout)) return false; // which libc would write before it reads
-    FILE const before = *stream;
-    bool failed;
-    {
-        without_descriptor const only_buffer{stream};
-        items = libc();
-        failed = only_buffer.failed();
-    }
-    if (!failed) return true;
-    if (stream->_IO_backup_base) __fpurge(stream); // what was pushed back, after the end
-    stream->_IO_read_base = before._IO_read_base;
-    stream->_IO_read_ptr = before._IO_read_ptr;
-    stream->_IO_read_end = before._IO_read_end;
-    stream->_offset = before._offset;
-    return false;
+    look_ahead only_buffer{stream};
+    items = libc(only_buffer.stream());
+    return only_buffer.take();
 }
 
 // %m allocates, which is not to be done twice.
@@ -122,12 +152,9 @@ wchar_t* wide_line(wchar_t* to, int size, std::size_t room, FILE* stream, bool l
     if (size <= 1 || kind != stream_kind::waits) return by_libc(stream, kind, lock, libc);
     file_turn const turn{stream, lock};
     if (std::fwide(stream, 1) < 0) return nullptr;
-    int const error_before = stream->_flags & _IO_ERR_SEEN;
-    stream->_flags &= ~_IO_ERR_SEEN;
+    new_errors const errors{stream};
     std::size_t const had = wide_line_into(to, std::min(std::size_t(size) - 1, room), stream);
-    bool const failed = had == 0 || ((stream->_flags & _IO_ERR_SEEN) && errno != EAGAIN);
-    stream->_flags |= error_before;
-    if (failed) return nullptr;
+    if (had == 0 || (errors.any() && errno != EAGAIN)) return nullptr;
     if (had >= room) __chk_fail();
     to[had] = L'\0';
     return to;
@@ -144,16 +171,17 @@ public:
 } // namespace
 
 long body::vfscanf(FILE* stream, int c99, char const* format, va_list arguments) {
-    auto const libc = [&] {
+    auto const scan = [&](FILE* from) {
         copied_arguments again{arguments};
-        return c99 ? real.__isoc99_vfscanf(stream, format, again.list) : real.vfscanf(stream, format, again.list);
+        return c99 ? real.__isoc99_vfscanf(from, format, again.list) : real.vfscanf(from, format, again.list);
     };
+    auto const libc = [&] { return scan(stream); };
     stream_kind const kind = kind_of_stream(stream);
     if (kind != stream_kind::waits) return by_libc(stream, kind, true, libc);
     file_turn turn{stream, true};
     if (is_wide(stream)) return libc(); // fails
     int items;
-    if (!allocates(format) && scanned(stream, libc, items)) return items;
+    if (!allocates(format) && scanned(stream, scan, items)) return items;
     if (pending(stream)) drain(stream);
     return on_thread(turn, libc);
 }
