@@ -6,9 +6,9 @@
 // by libc itself: of files on disk, which it reads and writes as ever, and of streams made of the program's functions.
 #pragma once
 
-#include "hub/scheduler.h"
 #include "monkey/file_buffer.h"
 #include "monkey/file_turns.h"
+#include "monkey/in_fiber.h"
 #include "monkey/lasting.h"
 
 #include <cerrno>
@@ -17,8 +17,6 @@
 #include <utility>
 
 namespace coir::monkey {
-
-inline bool in_fiber() noexcept { return this_scheduler.owner && this_thread.current != this_scheduler.loop; }
 
 /// libc's call that does nothing but look at a FILE's buffer or change it. **Parks** while another fiber has the FILE.
 template <class Libc>
@@ -73,5 +71,22 @@ auto on_thread(file_turn& turn, Libc libc) {
     errno = ended ? int(-ended) : error;
     return result;
 }
+
+/// While it lives, an error that the FILE had before is put aside: one that it has is new. libc's own functions of
+/// lines tell so (libio/iofgets.c).
+class new_errors {
+public:
+    explicit new_errors(FILE* stream) noexcept : stream_(stream), before_(stream->_flags & _IO_ERR_SEEN) {
+        stream->_flags &= ~_IO_ERR_SEEN;
+    }
+    ~new_errors() { stream_->_flags |= before_; }
+    new_errors(new_errors const&) = delete;
+
+    bool any() const noexcept { return stream_->_flags & _IO_ERR_SEEN; }
+
+private:
+    FILE* const stream_;
+    int const before_;
+};
 
 } // namespace coir::monkey

@@ -3,6 +3,7 @@
 #include "hub/hub.h"
 #include "hub/scheduler.h"
 #include "hub/waiter.h"
+#include "monkey/in_fiber.h"
 #include "monkey/kernel.h"
 
 #include <array>
@@ -152,17 +153,6 @@ void look_after_forks() noexcept {
         });
 }
 
-// Before libc's lock is tried again, which a thread without fibers holds, or any for a moment: libc tells nobody when
-// it is given back. False if the fiber is killed.
-bool pause_before(int attempt) noexcept {
-    if (attempt < 10) {
-        kernel(SYS_sched_yield);
-        return true;
-    }
-    auto const time = std::chrono::microseconds(std::min(10'000, 100 * attempt));
-    return hub::wait_until(time) != wake_reason::cancelled;
-}
-
 // The fiber's lock and libc's, both or none. Neither is held while the other is waited for: a thread may have locked
 // the FILE before it had fibers, and use it now that it has. False if the fiber is killed.
 bool take_locks(file_entry& entry, std::unique_lock<thread_lock>& held) {
@@ -187,6 +177,18 @@ void gave_back(file_entry& entry, bool lock) noexcept {
 }
 
 } // namespace
+
+bool pause_before(int attempt) noexcept {
+    if (attempt < 10) {
+        kernel(SYS_sched_yield);
+        return true;
+    }
+    auto const time = std::chrono::microseconds(std::min(10'000, 100 * attempt));
+    if (in_fiber()) return hub::wait_until(time) != wake_reason::cancelled;
+    timespec const pause{0, std::chrono::nanoseconds(time).count()};
+    kernel(SYS_nanosleep, &pause, nullptr);
+    return true;
+}
 
 bool taken_by_another(FILE* file, bool lock) noexcept {
     std::lock_guard held{all.lock};

@@ -30,6 +30,10 @@ bool is_wanted(FILE* file) noexcept;
 /// Whether a call of a function that locks would lock `file` (__fsetlocking(3)).
 inline bool is_locked_by_calls(FILE* file) noexcept { return !(file->_flags & _IO_USER_LOCK); }
 
+/// **Parks**, a thread without fibers sleeps, for longer from attempt to attempt: libc tells nobody when its lock of a
+/// FILE is given back. False if the fiber is killed.
+bool pause_before(int attempt) noexcept;
+
 /// A turn that is had at once or not at all, for calls that do not park while they have it.
 class brief_turn {
 public:

@@ -6,10 +6,12 @@
 
 #include <cstdlib>
 #include <exception>
+#include <system_error>
 
 // Exported by glibc for libraries that walk its FILEs.
 extern "C" {
 extern FILE* _IO_list_all; // linked by _chain; stable while the lock is held
+extern FILE _IO_2_1_stdin_, _IO_2_1_stdout_, _IO_2_1_stderr_;
 void _IO_list_lock() noexcept;
 void _IO_list_unlock() noexcept;
 }
@@ -33,46 +35,73 @@ int flush(FILE* stream, bool lock, Libc libc) {
     return write_rest(stream, turn) ? libc() : EOF;
 }
 
-// The next stream that has something pending and cannot be written in place, with libc's lock, if it is to be had: no
-// other thread closes it then. Those that can be are.
+// The next stream that has something pending, with libc's lock, if it is to be had: no other thread closes it then.
+// With the lock of all FILEs none is waited for: who has it may be about to open or to close another.
 struct to_flush {
     FILE* stream = nullptr;
     bool locked = false;
 };
-to_flush next_to_flush(FILE* after, bool& all_written) {
+to_flush next_to_flush(FILE* after) {
     to_flush found;
     bool passed = !after;
     _IO_list_lock();
     for (FILE* each = _IO_list_all; each && !found.stream; each = each->_chain) {
-        if (passed && (is_wide(each) ? __fwriting(each) && __fpending(each) : pending(each))) {
-            if (kind_of_stream(each) == stream_kind::at_once)
-                all_written &= real.fflush(each) == 0;
-            else
-                found = {each, real.ftrylockfile(each) == 0};
-        }
+        if (passed && (is_wide(each) ? __fwriting(each) && __fpending(each) : pending(each)))
+            found = {each, real.ftrylockfile(each) == 0};
         passed |= each == after;
     }
     _IO_list_unlock();
-    if (!passed) return next_to_flush(nullptr, all_written); // it was closed: what has been written has nothing pending
+    if (!passed) return next_to_flush(nullptr); // it was closed: what has been written has nothing pending
     return found;
 }
 
-// libc would write them one after the other, with the lock of all FILEs held.
+// The same, locked. What another thread has locked may be closed by it: so it is looked for again.
+FILE* lock_next_to_flush(FILE* after) {
+    for (int attempt = 0;; ++attempt) {
+        to_flush const next = next_to_flush(after);
+        if (!next.stream || next.locked) return next.stream;
+        if (!pause_before(attempt)) throw std::system_error(ECANCELED, std::generic_category(), "fflush");
+    }
+}
+
+bool write_all_of(FILE* stream) {
+    if (!in_fiber()) return real.fflush(stream) == 0;
+    file_turn turn{stream, true};
+    return kind_of_stream(stream) == stream_kind::waits ? write_rest(stream, turn) : real.fflush(stream) == 0;
+}
+
+// libc would write them one after the other, with the lock of all FILEs held: who waits for one of them could open or
+// close none, nor any other fiber of that thread.
 bool flush_all() {
     bool all_written = true;
-    for (to_flush each; (each = next_to_flush(each.stream, all_written)).stream;) {
+    FILE* stream = nullptr;
+    while ((stream = lock_next_to_flush(stream))) {
         struct unlocking {
-            to_flush const& of;
-            ~unlocking() {
-                if (of.locked) real.funlockfile(of.stream);
-            }
-        } const later{each};
-        file_turn turn{each.stream, true};
-        bool const written = kind_of_stream(each.stream) == stream_kind::waits ? write_rest(each.stream, turn)
-                                                                               : real.fflush(each.stream) == 0;
-        all_written &= written;
+            FILE* of;
+            ~unlocking() { real.funlockfile(of); }
+        } const later{stream};
+        all_written &= write_all_of(stream);
     }
     return all_written;
+}
+
+// Closes one with libc's lock held: libc's own waits for that while it holds the lock of all. Those that the program
+// began with stay there.
+int close_locked(FILE* stream) {
+    bool const stays = stream == &_IO_2_1_stdin_ || stream == &_IO_2_1_stdout_ || stream == &_IO_2_1_stderr_;
+    int const result = real.fclose(stream);
+    if (stays) real.funlockfile(stream);
+    return result;
+}
+
+// Until nobody else has it or waits for it: who flushes all may.
+void lock_to_close(FILE* stream) {
+    for (int attempt = 0; in_fiber(); ++attempt) {
+        while (is_wanted(stream)) file_turn const last{stream, true};
+        if (real.ftrylockfile(stream) == 0) return;
+        if (!pause_before(attempt)) break;
+    }
+    real.flockfile(stream);
 }
 
 // Whatever moves in a stream or changes its buffer writes what is pending first.
@@ -89,13 +118,14 @@ auto moved(FILE* stream, Libc libc) {
 
 long body::fflush(FILE* stream) {
     auto const libc = [=] { return real.fflush(stream); };
-    if (stream) return flush(stream, true, libc);
-    return flush_all() ? 0 : EOF;
+    if (!stream) return flush_all() ? 0 : EOF;
+    return in_fiber() ? flush(stream, true, libc) : libc();
 }
 
 long body::fflush_unlocked(FILE* stream) {
     if (!stream) return body::fflush(stream);
-    return flush(stream, false, [=] { return real.fflush_unlocked(stream); });
+    auto const libc = [=] { return real.fflush_unlocked(stream); };
+    return in_fiber() ? flush(stream, false, libc) : libc();
 }
 
 long body::fclose(FILE* stream) {
@@ -111,12 +141,11 @@ long body::fclose(FILE* stream) {
         file_turn turn{stream, true};
         all_written = write_rest(stream, turn);
         error = errno;
-        turn.end();
-        while (is_wanted(stream)) file_turn const last{stream, true}; // by who flushes all
     }
+    lock_to_close(stream);
     int const fd = fileno_unlocked(stream);
     if (fd >= 0) ends(fd);
-    int const result = real.fclose(stream);
+    int const result = close_locked(stream);
     if (result == 0 && !all_written) errno = error;
     return all_written ? result : EOF;
 }
