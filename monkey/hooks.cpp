@@ -4,6 +4,7 @@
 #include "monkey/bare_child.h"
 #include "monkey/bodies.h"
 #include "monkey/families.h"
+#include "monkey/in_fiber.h"
 #include "monkey/lookup.h"
 #include "monkey/patching.h"
 #include "monkey/real.h"
@@ -14,6 +15,7 @@
 #include <new>
 #include <sched.h>
 #include <sys/file.h>
+#include <sys/fsuid.h>
 #include <sys/ioctl.h>
 #include <sys/msg.h>
 #include <system_error>
@@ -26,10 +28,7 @@ namespace coir::monkey {
 namespace {
 
 // A fiber of ours makes the call: not the hub itself, and not a thread that never had one.
-inline bool from_fiber() noexcept {
-    scheduler const& here = this_scheduler;
-    return here.owner && this_thread.current != here.loop && !in_bare_child();
-}
+inline bool from_fiber() noexcept { return in_fiber() && !in_bare_child(); }
 
 inline bool process_has_hub() noexcept { return hub_was_made.load(std::memory_order_relaxed) && !in_bare_child(); }
 
@@ -199,10 +198,15 @@ Result stdio(Body body) noexcept {
     WORK_IF(!is_removed_at_once(at, path), result, symbol, parameters, arguments) CHECK(symbol)
 #define MADE(result, symbol, parameters, arguments, at, path)                                                          \
     WORK_IF(!is_made_at_once(at, path), result, symbol, parameters, arguments) CHECK(symbol)
+#define MOVED(result, symbol, parameters, arguments, from_at, from, to_at, to)                                         \
+    WORK_IF(!is_cached(from_at, from, false) || !is_made_at_once(to_at, to), result, symbol, parameters, arguments)    \
+    CHECK(symbol)
 #define PATH_INNER(result, symbol, parameters, arguments, at, path, follow)                                            \
     WORK_IF(!is_cached(at, path, follow), result, symbol, parameters, arguments)
 #define ALWAYS(convention, result, symbol, parameters, arguments, call)                                                \
     DEFINE(true, convention, result, symbol, parameters, arguments, call) CHECK(symbol)
+#define ALWAYS_INNER(convention, result, symbol, parameters, arguments, call)                                          \
+    DEFINE(true, convention, result, symbol, parameters, arguments, call)
 #define ASSEMBLY(result, symbol, parameters)
 #define VARIADIC_INNER(convention, result, symbol, parameters, last, libc, call)                                       \
     extern "C" __attribute__((visibility("default"))) result hooked_##symbol parameters asm(#symbol);                  \

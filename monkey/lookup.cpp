@@ -18,11 +18,15 @@
 namespace coir::monkey {
 namespace {
 
+// What is looked up there is made up when it is asked for, never cached at first; and /proc/thread-self is the
+// caller's.
+bool is_below_proc(char const* path) noexcept { return path && std::strncmp(path, "/proc/", 6) == 0; }
+
 // A descriptor that stands for the path only, or -errno: -EAGAIN if the kernel would have to wait for it.
 long look_up(int at, char const* path, bool follow) noexcept {
     open_how how{};
     how.flags = O_PATH | O_CLOEXEC | (follow ? 0u : unsigned{O_NOFOLLOW});
-    how.resolve = RESOLVE_CACHED;
+    how.resolve = is_below_proc(path) ? 0 : RESOLVE_CACHED;
     return kernel(SYS_openat2, at, path, &how, sizeof how);
 }
 
@@ -88,13 +92,15 @@ bool is_made_at_once(int at, char const* path) noexcept {
 }
 
 // The ring makes the call from the cache if it can, and goes on by itself otherwise. Its first try would open a FIFO as
-// O_NONBLOCK does (io_uring/openclose.c): for those it makes none.
+// O_NONBLOCK does (io_uring/openclose.c): for those it makes none. It has the credentials of who asks.
 long body::openat(int at, char const* path, int flags, mode_t mode) {
     auto const call = [&] { return kernel(SYS_openat, at, path, flags, mode); };
     opening const wait = what_open_waits_for(at, path, flags);
     bool const waits_for_a_process = wait == opening::the_other_end;
     long opened;
     if (wait == opening::nothing) {
+        opened = call();
+    } else if (wait == opening::a_disk && calls_are_this_threads()) {
         opened = call();
     } else if (ring* const kernels = ring::here()) {
         notice_handlers();
@@ -104,7 +110,9 @@ long body::openat(int at, char const* path, int flags, mode_t mode) {
                                       if (waits_for_a_process) io_uring_sqe_set_flags(entry, IOSQE_ASYNC);
                                   });
     } else {
-        opened = waits_for_a_process ? lasting(call, "open of a FIFO") : by_worker(call, "open");
+        opened = !waits_for_a_process       ? by_worker(call, "open")
+                 : calls_are_this_threads() ? call()
+                                            : lasting(call, "open of a FIFO");
     }
     if (opened >= 0) made(int(opened));
     return opened;

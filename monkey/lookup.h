@@ -3,6 +3,7 @@
 #pragma once
 
 #include "hub/offload.h"
+#include "monkey/own_rights.h"
 
 #include <netdb.h>
 #include <system_error>
@@ -10,8 +11,8 @@
 namespace coir::monkey {
 
 /// The call will not wait for the path: the kernel finds all of it, or its absence, in its cache (openat2(2),
-/// RESOLVE_CACHED: Linux 5.12; older ones are taken at their word). `at` and `follow` as in openat(2). Two system
-/// calls.
+/// RESOLVE_CACHED: Linux 5.12; older ones are taken at their word), or it is below /proc/, where nothing waits for a
+/// disk, and some names are the calling thread's. `at` and `follow` as in openat(2). Two system calls.
 bool is_cached(int at, char const* path, bool follow = true) noexcept;
 
 /// The same of a name that is about to be removed or replaced: and there is no large file behind it to be freed.
@@ -21,9 +22,10 @@ bool is_removed_at_once(int at, char const* path) noexcept;
 bool is_made_at_once(int at, char const* path) noexcept;
 
 /// **Parks.** Makes `call` on a worker thread, which leaves errno and h_errno as the call did; at once if there can be
-/// no worker.
+/// no worker, or the thread's rights may be its own (own_rights.h).
 template <class Call>
 auto by_worker(Call call, char const* what) noexcept {
+    if (calls_are_this_threads()) return call();
     int resolver_error = h_errno;
     struct taken_over {
         int& from;

@@ -4,6 +4,7 @@
 #include "hub/ring.h"
 #include "monkey/bodies.h"
 #include "monkey/kernel.h"
+#include "monkey/own_rights.h"
 #include "monkey/parts.h"
 #include "monkey/retry.h"
 #include "monkey/times.h"
@@ -192,6 +193,7 @@ long body::connect(int fd, sockaddr const* to, socklen_t length) {
     if (length > sizeof(sockaddr_storage)) return -EINVAL;
     sockaddr_storage copy;
     if (!copied(&copy, to, length)) return -EFAULT;
+    if (calls_are_this_threads() && domain_of(fd) == AF_UNIX) return kernel(SYS_connect, fd, to, length); // by a name
     return offload_or_leave([=] { return kernel(SYS_connect, fd, &copy, length); }, "connect").value_or(-ECANCELED);
 }
 

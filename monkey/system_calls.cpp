@@ -8,6 +8,7 @@
 #include "hub/own_fd.h"
 #include "monkey/bodies.h"
 #include "monkey/kernel.h"
+#include "monkey/own_rights.h"
 #include "monkey/parking.h"
 
 #include <fcntl.h>
@@ -102,6 +103,7 @@ std::optional<long> that_wait(long number, argument a, argument b, argument c, a
 
 long body::syscall(long number, long first, long second, long third, long fourth, long fifth, long sixth) {
     argument const a(first), b(second), c(third), d(fourth), e(fifth), f(sixth);
+    note_change_of_rights(number);
     if (number == SYS_futex) return futex(a, b, c, d, e, f);
     if (auto const result = of_descriptors(number, a, b, c, d, e)) return *result;
     if (in_fiber())

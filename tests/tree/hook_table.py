@@ -38,9 +38,9 @@ def sections():
         elif match := re.fullmatch(r'FAMILY\((\w+)\)', line):
             family = match[1]
             found[-1] = (*heading, family, found[-1][3])
-        elif match := re.match(r'(?:HOOK|ALIAS|INNER|TRACK|TRACK_INNER|ALWAYS|VARIADIC|VARIADIC_INNER)\(\w+, [^,]+, (\w+),', line):
+        elif match := re.match(r'(?:HOOK|ALIAS|INNER|TRACK|TRACK_INNER|ALWAYS|ALWAYS_INNER|VARIADIC|VARIADIC_INNER)\(\w+, [^,]+, (\w+),', line):
             found[-1][3].append(match[1])
-        elif match := re.match(r'(?:WORK|PATH|PATH_INNER|GONE|MADE|ASSEMBLY)\([^,]+, (\w+),', line):
+        elif match := re.match(r'(?:WORK|PATH|PATH_INNER|GONE|MADE|MOVED|ASSEMBLY)\([^,]+, (\w+),', line):
             found[-1][3].append(match[1])
     return [section for section in found if section[3]]
 
