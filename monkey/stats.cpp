@@ -1,6 +1,8 @@
 #include "monkey/stats.h"
 
 #include "hub/hub.h"
+#include "hub/own_fd.h"
+#include "monkey/in_fiber.h"
 #include "monkey/kernel.h"
 
 #include <algorithm>
@@ -8,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <pthread.h>
 #include <string>
 #include <unistd.h>
 #include <vector>
@@ -70,9 +73,17 @@ void write_table() noexcept {
     }
 }
 
+// A forked child's are its own.
+void forget_counts() noexcept {
+    for (counts& each : all) each.calls = each.parked = each.waited = 0;
+    started = steady_now();
+}
+
 } // namespace
 
 void counted_call::begin() noexcept {
+    counts_ = in_fiber() && !own_fd_scope::on_this_thread(); // else coir's own
+    if (!counts_) return;
     epoch_ = this_thread.current->epoch;
     begun_ = steady_now();
 }
@@ -93,4 +104,5 @@ extern "C" [[gnu::visibility("default")]] void coir_monkey_count_calls() noexcep
     started = coir::steady_now();
     counts_calls = true;
     std::atexit([] { write_table(); });
+    pthread_atfork(nullptr, nullptr, [] { forget_counts(); });
 }

@@ -42,7 +42,7 @@ private:
     void end() noexcept;
 
     row const row_;
-    bool const counts_;
+    bool counts_;
     std::uint32_t epoch_ = 0;
     std::int64_t begun_ = 0;
 };
