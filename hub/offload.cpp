@@ -13,7 +13,9 @@
 #include <mutex>
 #include <pthread.h>
 #include <string>
+#include <sys/syscall.h>
 #include <system_error>
+#include <unistd.h>
 
 namespace coir {
 namespace {
@@ -48,18 +50,26 @@ struct call_under_way : job, posted {
 
 worker_pool* shared_pool = nullptr;
 
+constexpr std::size_t usual_limit = 32;
+
+// Said once: who makes the call that needs a thread first has nothing to do with it. By number, which never parks.
+std::size_t refuse_limit(char const* text) {
+    std::string const line = "coir: COIR_OFFLOAD_THREADS: '" + std::string(text) +
+                             "' is no number from 1 to 1024; there are " + std::to_string(usual_limit) + "\n";
+    syscall(SYS_write, STDERR_FILENO, line.data(), line.size());
+    return usual_limit;
+}
+
 } // namespace
 
 std::size_t offload_limit() {
     static std::size_t const limit = [] {
         char const* text = std::getenv("COIR_OFFLOAD_THREADS");
-        if (!text) return std::size_t{32};
+        if (!text) return usual_limit;
         std::size_t count = 0;
         auto const* end = text + std::strlen(text);
         auto [rest, error] = std::from_chars(text, end, count);
-        if (error != std::errc{} || rest != end || count < 1 || count > 1024)
-            throw std::system_error(EINVAL, std::generic_category(),
-                                    "COIR_OFFLOAD_THREADS='" + std::string(text) + "': want a number from 1 to 1024");
+        if (error != std::errc{} || rest != end || count < 1 || count > 1024) return refuse_limit(text);
         return count;
     }();
     return limit;
@@ -67,7 +77,6 @@ std::size_t offload_limit() {
 
 // Never destroyed: workers run until the process ends. A forked child has no workers and makes a pool of its own.
 worker_pool& shared_workers() {
-    // Not std::call_once: the limit may be refused by an exception, which that does not pass everywhere.
     [[maybe_unused]] static int const once = [] {
         shared_pool = new worker_pool(offload_limit());
         return pthread_atfork(nullptr, nullptr, [] {

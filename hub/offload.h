@@ -17,8 +17,8 @@
 
 namespace coir {
 
-/// How many offloaded calls may be under way at once: 32, or the environment's COIR_OFFLOAD_THREADS (1 to 1024). More
-/// wait their turn, first in, first out. Throws std::system_error(EINVAL) that quotes the variable. Any thread.
+/// How many offloaded calls may be under way at once: 32, or the environment's COIR_OFFLOAD_THREADS (1 to 1024;
+/// anything else is said on stderr, once, and counts as 32). More wait their turn, first in, first out. Any thread.
 COIR_API std::size_t offload_limit();
 
 /// @cond internal
@@ -39,8 +39,8 @@ COIR_API void offload(worker_pool& workers, void (*call)(void* argument), void* 
 /// **Parks.** Calls `function` on a worker thread and returns what it returns, or throws what it throws; errno as it
 /// left it. `what` is a literal, for reports. The function may use the caller's variables, so the caller stays until it
 /// has returned: a kill or a timeout that comes meanwhile is thrown by the caller's next wait. What is to be left at
-/// once is spawned in a thread_pool, with copies of what it uses. Throws what offload_limit throws, and
-/// std::system_error if no worker can be started. Any thread.
+/// once is spawned in a thread_pool, with copies of what it uses. Throws std::system_error if no worker can be started.
+/// Any thread.
 template <class F>
 std::invoke_result_t<F&> offload(F&& function, char const* what = "an offloaded call") {
     using result_type = std::invoke_result_t<F&>;

@@ -220,7 +220,7 @@ public:
     ~thread_pool();
 
     /// The process's own, on the threads of offload(), of which there are offload_limit(): no need for another where
-    /// calls do not take long. gevent: hub.threadpool. Throws what offload_limit throws.
+    /// calls do not take long. gevent: hub.threadpool.
     static thread_pool& shared();
 
     /// **Parks** while one more call than there are threads is unfinished, behind those who came before; not on a
