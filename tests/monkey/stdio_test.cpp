@@ -1,6 +1,7 @@
 #include "tests/monkey/fixture.h"
 #include "tests/rerun.h"
 
+#include <atomic>
 #include <clocale>
 #include <csignal>
 #include <cstdio>
@@ -74,6 +75,16 @@ struct result {
 };
 
 void nothing(int) {}
+
+// As the kernel tells it (proc(5)).
+bool is_asleep(pid_t thread) {
+    int const fd = open(("/proc/self/task/" + std::to_string(thread) + "/stat").c_str(), O_RDONLY);
+    char text[200] = "";
+    auto const size = read(fd, text, sizeof text - 1);
+    close(fd);
+    char const* const state = size > 0 ? std::strrchr(text, ')') : nullptr;
+    return state && state[2] == 'S';
+}
 
 } // namespace
 
@@ -291,6 +302,68 @@ TEST(stdio, a_thread_is_kept_out_while_a_fiber_is_in_a_call) {
     EXPECT_EQ(free, 0);
 }
 
+namespace {
+
+// While `call` of a thread without fibers waits for the FILE of a fiber that waits, this thread opens and closes one.
+void expect_no_wait_for_the_list(void (*call)(FILE* taken)) {
+    fd_pair const ends = fd_pair::pipe();
+    std::size_t const filled = fill_up(ends.second);
+    FILE* const out = fdopen(dup(ends.second), "w");
+    auto writer = coir::spawn([&] {
+        fputs("fiber", out);
+        fflush(out);
+    });
+    until_parked(writer);
+    std::atomic<pid_t> id{0};
+    std::thread other([&] {
+        id = gettid();
+        call(out);
+    });
+    while (!id || !is_asleep(id)) usleep(1000);
+    FILE* const opened = fopen("/dev/null", "r");
+    ASSERT_NE(opened, nullptr);
+    EXPECT_EQ(fclose(opened), 0);
+    EXPECT_FALSE(writer.ready());
+    empty_out(ends.first, filled);
+    writer.join();
+    other.join();
+    char got[6] = "";
+    EXPECT_EQ(read(ends.first, got, 5), 5);
+    EXPECT_STREQ(got, "fiber");
+}
+
+} // namespace
+
+TEST(stdio, a_thread_that_flushes_all_keeps_nobody_from_opening) {
+    expect_no_wait_for_the_list([](FILE* taken) {
+        EXPECT_EQ(fflush(nullptr), 0);
+        fclose(taken);
+    });
+}
+
+TEST(stdio, a_thread_that_closes_keeps_nobody_from_opening) {
+    expect_no_wait_for_the_list([](FILE* taken) { EXPECT_EQ(fclose(taken), 0); });
+}
+
+// They stay where they are, unlike others.
+TEST_ALONE(stdio, a_standard_stream_that_was_closed_is_not_locked) {
+    coir::yield();
+    for (bool const by_fiber : {true, false}) {
+        FILE* const of = by_fiber ? stdin : stderr;
+        auto const closes = [=] { EXPECT_EQ(fclose(of), 0); };
+        if (by_fiber)
+            closes();
+        else
+            std::thread(closes).join();
+        int busy = -1;
+        std::thread([&] {
+            busy = ftrylockfile(of);
+            if (!busy) funlockfile(of);
+        }).join();
+        EXPECT_EQ(busy, 0);
+    }
+}
+
 TEST(stdio, prompt_is_shown_before_input_is_waited_for) {
     int master, slave;
     ASSERT_EQ(openpty(&master, &slave, nullptr, nullptr, nullptr), 0);
@@ -341,6 +414,50 @@ TEST(stdio, scanf_waits_for_the_rest_of_a_number) {
     EXPECT_STREQ(word, "word");
     free(word);
     EXPECT_EQ(getc(pipe.in.get()), '\n');
+}
+
+TEST(stdio, scanning_leaves_the_descriptor_to_be_seen) {
+    file_pipe pipe;
+    FILE* const in = pipe.in.get();
+    std::atomic<bool> done{false}, begun{false};
+    int missed = 0;
+    std::thread other([&] {
+        for (; !done; begun = true) missed += fileno(in) < 0;
+    });
+    while (!begun) usleep(100);
+    auto writer = coir::spawn([&] {
+        for (int i = 0; i < 20'000; ++i) fputs("7 ", pipe.out.get());
+        pipe.out.reset();
+    });
+    int count = 0;
+    for (int number; fscanf(in, "%d", &number) == 1; ++count) ASSERT_EQ(number, 7);
+    done = true;
+    other.join();
+    writer.join();
+    EXPECT_EQ(count, 20'000);
+    EXPECT_EQ(missed, 0);
+}
+
+TEST(stdio, scanning_to_the_last_byte_at_hand) {
+    file_pipe pipe;
+    char a = 0, b = 0;
+    fputs("abc", pipe.out.get());
+    fflush(pipe.out.get());
+    EXPECT_EQ(fscanf(pipe.in.get(), "%c%c", &a, &b), 2);
+    EXPECT_EQ(fscanf(pipe.in.get(), "%c", &a), 1); // nothing is left, nothing more is needed
+    EXPECT_EQ(a, 'c');
+    EXPECT_EQ(b, 'b');
+    EXPECT_EQ(ungetc('x', pipe.in.get()), 'x');
+    EXPECT_EQ(fscanf(pipe.in.get(), "%c", &a), 1);
+    EXPECT_EQ(a, 'x');
+    fputs("12", pipe.out.get());
+    pipe.out.reset();
+    int number = 0;
+    EXPECT_EQ(fscanf(pipe.in.get(), "%d%d", &number, &number), 1);
+    EXPECT_EQ(number, 12);
+    EXPECT_TRUE(feof(pipe.in.get()));
+    EXPECT_FALSE(ferror(pipe.in.get()));
+    EXPECT_EQ(fscanf(pipe.in.get(), "%d", &number), EOF);
 }
 
 TEST(stdio, numbers_by_scanf) {
