@@ -5,10 +5,14 @@
 #include "tests/rerun.h"
 
 #include <atomic>
+#include <cstdio>
+#include <cwchar>
+#include <pty.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
 #include <sys/sem.h>
 #include <sys/wait.h>
+#include <termios.h>
 
 namespace {
 
@@ -152,6 +156,65 @@ TEST(lasting, nothing_is_lost_when_it_succeeds_in_the_moment_of_a_handler) {
 }
 
 // A signal that is sent too late would interrupt what its thread does next.
+namespace {
+
+// What becomes of a fiber's process that makes `call` in the background of its terminal, which is its standard input:
+// the signal that stops it, or minus what it returned.
+template <class Call>
+int in_background(Call call) {
+    int terminal;
+    pid_t const leader = checked(forkpty(&terminal, nullptr, nullptr, nullptr), "forkpty");
+    if (leader == 0) {
+        pid_t const background = fork();
+        if (background == 0) {
+            setpgid(0, 0);
+            _exit(coir::spawn(call).get() & 0x7f);
+        }
+        int status = 0;
+        waitpid(background, &status, WUNTRACED);
+        kill(background, SIGKILL);
+        _exit(WIFSTOPPED(status) ? WSTOPSIG(status) : 0x80 | WEXITSTATUS(status));
+    }
+    int status = 0;
+    EXPECT_EQ(waitpid(leader, &status, 0), leader);
+    close(terminal);
+    int const told = WEXITSTATUS(status);
+    return told & 0x80 ? -(told & 0x7f) : told;
+}
+
+int draining() { return tcdrain(0) == 0 ? 0 : errno; }
+
+int reading_wide() {
+    errno = 0;
+    return fgetwc(stdin) == WEOF ? errno : 0;
+}
+
+} // namespace
+
+TEST(lasting, job_control_stops_the_process) {
+    EXPECT_EQ(in_background(draining), SIGTTOU);
+    EXPECT_EQ(in_background(reading_wide), SIGTTIN);
+}
+
+TEST(lasting, job_control_leaves_alone_who_blocks_or_ignores_its_signals) {
+    auto const with = [](auto prepare, int (*call)()) {
+        return [=] {
+            prepare();
+            return call();
+        };
+    };
+    auto const block = [] {
+        sigset_t both = only(SIGTTIN);
+        sigaddset(&both, SIGTTOU);
+        pthread_sigmask(SIG_BLOCK, &both, nullptr);
+    };
+    auto const ignore = [] { signal(SIGTTIN, SIG_IGN), signal(SIGTTOU, SIG_IGN); };
+    EXPECT_EQ(in_background(with(block, draining)), 0);
+    EXPECT_EQ(in_background(with(block, reading_wide)), -EIO);
+    EXPECT_EQ(in_background(with(ignore, draining)), 0);
+    EXPECT_EQ(in_background(with(ignore, reading_wide)), -EIO);
+}
+
 TEST(lasting, an_interruption_is_for_one_call_only) {
     queue const one, other;
     std::atomic<bool> done{false};
