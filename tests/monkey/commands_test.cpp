@@ -218,7 +218,6 @@ TEST(system, from_threads_and_fibers_at_once) {
     gate const first, second;
     auto one = coir::spawn([&] { return system(first.wait().c_str()); });
     until_parked(one);
-    coir::event begun;
     std::thread other([&] { EXPECT_EQ(system((second.wait() + "exit 4").c_str()), 4 << 8); });
     first.open();
     EXPECT_EQ(one.get(), 0);

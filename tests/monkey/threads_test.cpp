@@ -304,23 +304,26 @@ TEST(standard_library, waits) {
     std::atomic<int> number{0};
     std::promise<int> promise;
     bool set = false;
+    coir::event timed_out, timed_out_again;
     auto all = coir::spawn([&] {
         std::unique_lock held{mutex};
         EXPECT_FALSE(condition.wait_for(held, 1ms, [&] { return set; }));
+        timed_out.set();
         condition.wait(held, [&] { return set; });
         EXPECT_FALSE(semaphore.try_acquire_for(1ms));
+        timed_out_again.set();
         semaphore.acquire();
         latch.arrive_and_wait();
         number.wait(0);
         return promise.get_future().get();
     });
-    usleep(3000);
+    timed_out.wait();
     {
         std::lock_guard const held{mutex};
         set = true;
     }
     condition.notify_one();
-    usleep(3000);
+    timed_out_again.wait();
     until_parked(all);
     semaphore.release();
     until_parked(all);
