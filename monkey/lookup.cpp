@@ -18,16 +18,18 @@
 namespace coir::monkey {
 namespace {
 
-// What is looked up there is made up when it is asked for, never cached at first; and /proc/thread-self is the
-// caller's.
-bool is_below_proc(char const* path) noexcept { return path && std::strncmp(path, "/proc/", 6) == 0; }
+// What is looked up there is made up when it is asked for, never cached at first; and /proc/thread-self is the caller's.
+bool is_below_proc(char const* path) noexcept { return std::strncmp(path, "/proc/", 6) == 0; }
 
-// A descriptor that stands for the path only, or -errno: -EAGAIN if the kernel would have to wait for it.
+// A descriptor that stands for the path only, or -errno: -EAGAIN if the kernel would have to wait for it. Then the path
+// can be read here, too.
 long look_up(int at, char const* path, bool follow) noexcept {
     open_how how{};
     how.flags = O_PATH | O_CLOEXEC | (follow ? 0u : unsigned{O_NOFOLLOW});
-    how.resolve = is_below_proc(path) ? 0 : RESOLVE_CACHED;
-    return kernel(SYS_openat2, at, path, &how, sizeof how);
+    how.resolve = RESOLVE_CACHED;
+    long const found = kernel(SYS_openat2, at, path, &how, sizeof how);
+    if (found != -EAGAIN || !is_below_proc(path)) return found;
+    return kernel(SYS_openat, at, path, how.flags);
 }
 
 // The directory that the last name of `path` is in. What a name that is to be made may still wait for is a block of it.
@@ -88,7 +90,7 @@ bool is_removed_at_once(int at, char const* path) noexcept {
 }
 
 bool is_made_at_once(int at, char const* path) noexcept {
-    return is_parent_cached(at, path) && (!is_cached(at, path, false) || is_removed_at_once(at, path));
+    return is_cached(at, path, false) ? is_removed_at_once(at, path) : is_parent_cached(at, path);
 }
 
 // The ring makes the call from the cache if it can, and goes on by itself otherwise. Its first try would open a FIFO as

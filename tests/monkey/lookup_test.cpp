@@ -1,5 +1,5 @@
-// Opening, and what looks up paths. That a lookup which is not in the cache goes to a worker cannot be arranged without
-// root; that the results are libc's own can be seen by forcing it (COIR_IO_URING=0 and FIFOs for opening).
+// Opening, and what looks up paths. That nothing is in the kernel's cache is arranged by a filter of system calls,
+// which says so in its place.
 
 #include "monkey/lookup.h"
 #include "tests/monkey/fixture.h"
@@ -9,7 +9,13 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fstream>
+#include <iterator>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/fsuid.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <thread>
 
 // libc keeps what fopen's ccs= looked up, also when it is called without the shim (iconv/gconv_cache.c).
@@ -160,7 +166,9 @@ TEST(fopen, as_libcs_own) {
     }
 }
 
-TEST(paths, calls_that_workers_make_leave_results_and_errors) {
+namespace {
+
+void calls_leave_results_and_errors() {
     directory const here;
     EXPECT_EQ(mkdir(here.in("d").c_str(), 0700), 0);
     EXPECT_EQ(mkdir(here.in("d").c_str(), 0700), -1);
@@ -194,6 +202,115 @@ TEST(paths, calls_that_workers_make_leave_results_and_errors) {
     EXPECT_EQ(errno, ENOENT);
 }
 
+// From now on the kernel has no path in its cache: none at all, or none that begins at the descriptor `at`.
+void forget_paths(int at = -1) {
+    unsigned const number = offsetof(seccomp_data, nr), first = offsetof(seccomp_data, args);
+    sock_filter program[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, number),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat2, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, first),
+        BPF_JUMP(BPF_JMP | (at < 0 ? BPF_JGE : BPF_JEQ) | BPF_K, at < 0 ? 0 : unsigned(at), 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EAGAIN),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    sock_fprog const whole{std::size(program), program};
+    checked(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS");
+    checked(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &whole), "PR_SET_SECCOMP");
+}
+
+int opened_directory(directory const& one) {
+    return checked(open(one.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC), "open");
+}
+
+} // namespace
+
+TEST(paths, calls_of_what_is_cached_leave_results_and_errors) { calls_leave_results_and_errors(); }
+
+TEST_ALONE(paths, calls_that_workers_make_leave_results_and_errors) {
+    forget_paths();
+    struct stat about;
+    EXPECT_TRUE(lets_others_run([&] { EXPECT_EQ(stat("/", &about), 0); }));
+    calls_leave_results_and_errors();
+}
+
+TEST_ALONE(paths, what_is_moved_is_looked_up_at_both_ends) {
+    directory const one, two;
+    int const here = opened_directory(one), there = opened_directory(two);
+    for (int const at : {here, there}) close(checked(openat(at, "x", O_CREAT | O_WRONLY, 0600), "openat"));
+    auto const moves_at_once = [&](int from, int to) {
+        bool const linked = !lets_others_run([&] { EXPECT_EQ(linkat(from, "x", to, "y", 0), 0); }, 1);
+        return !lets_others_run([&] { EXPECT_EQ(renameat(to, "y", to, "z"), 0); }, 1) && linked;
+    };
+    EXPECT_TRUE(moves_at_once(here, there));
+    unlinkat(there, "z", 0);
+    forget_paths(here);
+    EXPECT_TRUE(lets_others_run([&] {
+        EXPECT_EQ(linkat(here, "x", there, "y", 0), 0);
+        EXPECT_EQ(unlinkat(there, "y", 0), 0);
+    }));
+    EXPECT_TRUE(lets_others_run([&] {
+        EXPECT_EQ(renameat(here, "x", there, "y"), 0);
+        EXPECT_EQ(linkat(there, "y", here, "x", 0), 0);
+    }));
+    close(here);
+    close(there);
+}
+
+// Of a thread that is new, so that nothing of it is in any cache.
+TEST(paths, below_proc_are_the_calling_threads) {
+    std::thread([] {
+        coir::yield();
+        char text[20] = "";
+        EXPECT_GT(readlink("/proc/thread-self", text, sizeof text - 1), 0);
+        EXPECT_TRUE(std::string(text).ends_with("/" + std::to_string(gettid()))) << text;
+        int const fd = open("/proc/thread-self/stat", O_RDONLY);
+        EXPECT_GT(read(fd, text, sizeof text - 1), 0);
+        close(fd);
+        EXPECT_EQ(std::atoi(text), gettid());
+        std::ifstream stat("/proc/thread-self/stat");
+        pid_t id = 0;
+        stat >> id;
+        EXPECT_EQ(id, gettid());
+    }).join();
+}
+
+// A worker that was made before would have the process's.
+TEST_ALONE(paths, calls_of_a_thread_with_credentials_of_its_own_have_them) {
+    if (geteuid() != 0) GTEST_SKIP() << "only root may take others";
+    directory const here;
+    checked(chmod(here.path.c_str(), 0755), "chmod");
+    std::string const file = here.in("private");
+    close(checked(open(file.c_str(), O_CREAT | O_WRONLY, 0600), "open"));
+    EXPECT_TRUE(lets_others_run([&] { EXPECT_EQ(truncate(file.c_str(), 10), 0); }));
+    forget_paths();
+    for (bool const by_number : {false, true}) {
+        by_number ? syscall(SYS_setfsuid, 65534) : setfsuid(65534);
+        EXPECT_EQ(truncate(file.c_str(), 0), -1);
+        EXPECT_EQ(errno, EACCES);
+        EXPECT_EQ(open(file.c_str(), O_RDONLY), -1);
+        EXPECT_EQ(errno, EACCES);
+        EXPECT_EQ(fopen(file.c_str(), "r"), nullptr);
+        EXPECT_EQ(access(here.in("no").c_str(), F_OK), -1);
+        EXPECT_EQ(errno, ENOENT);
+        setfsuid(0);
+        EXPECT_EQ(truncate(file.c_str(), 10), 0);
+    }
+}
+
+TEST(paths, that_cannot_be_read_are_told) {
+    coir::yield();
+    char const* volatile nowhere = reinterpret_cast<char const*>(1);
+    struct stat about;
+    EXPECT_EQ(mkdir(nowhere, 0700), -1);
+    EXPECT_EQ(errno, EFAULT);
+    EXPECT_EQ(rename(nowhere, "/tmp"), -1);
+    EXPECT_EQ(errno, EFAULT);
+    EXPECT_EQ(rename("/tmp", nowhere), -1);
+    EXPECT_EQ(errno, EFAULT);
+    EXPECT_EQ(stat(nowhere, &about), -1);
+    EXPECT_EQ(errno, EFAULT);
+}
+
 TEST(paths, others_run_while_a_worker_is_at_it) {
     int turns = 0;
     auto other = coir::spawn([&] { ++turns; });
@@ -213,8 +330,12 @@ TEST(paths, what_makes_a_name_in_a_known_directory_makes_no_thread) {
     ASSERT_NE(file, nullptr);
     EXPECT_GE(fputs("abc", file), 0);
     EXPECT_EQ(fclose(file), 0);
-    EXPECT_EQ(rename(here.in("a").c_str(), here.in("b").c_str()), 0);
-    EXPECT_EQ(mkdir(here.in("d").c_str(), 0700), 0);
-    EXPECT_EQ(unlink(here.in("b").c_str()), 0);
+    EXPECT_FALSE(lets_others_run(
+        [&] {
+            EXPECT_EQ(rename(here.in("a").c_str(), here.in("b").c_str()), 0);
+            EXPECT_EQ(mkdir(here.in("d").c_str(), 0700), 0);
+            EXPECT_EQ(unlink(here.in("b").c_str()), 0);
+        },
+        1));
     EXPECT_EQ(threads(), before);
 }
