@@ -48,16 +48,21 @@ extern "C" {
     struct row {
         char const* symbol;
         unsigned family;
+        bool in_any_case;
     };
     static constexpr row rows[] = {
-#define ALIAS(convention, result, symbol, parameters, arguments, body) {#symbol, family_of_row(__LINE__)},
+#define ALIAS(convention, result, symbol, parameters, arguments, body) {#symbol, family_of_row(__LINE__), false},
 #define HOOK(convention, result, symbol, parameters, arguments) ALIAS(, , symbol, , , )
+#define TRACK(convention, result, symbol, parameters, arguments, body) {#symbol, family_of_row(__LINE__), true},
+#define TRACK_INNER TRACK
+#define ALWAYS TRACK
+#define ALWAYS_INNER TRACK
 #include "monkey/hooks.def"
 #undef ALIAS
 #undef HOOK
     };
     for (row const& each : rows)
-        if (std::string_view(each.symbol) == symbol) return is_family_patched(each.family);
+        if (std::string_view(each.symbol) == symbol) return each.in_any_case || is_family_patched(each.family);
     return false;
 }
 

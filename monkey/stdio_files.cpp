@@ -64,15 +64,15 @@ FILE* lock_next_to_flush(FILE* after) {
     }
 }
 
-bool write_all_of(FILE* stream) {
-    if (!in_fiber()) return real.fflush(stream) == 0;
+bool write_all_of(FILE* stream, bool by_fiber) {
+    if (!by_fiber) return real.fflush(stream) == 0;
     file_turn turn{stream, true};
     return kind_of_stream(stream) == stream_kind::waits ? write_rest(stream, turn) : real.fflush(stream) == 0;
 }
 
 // libc would write them one after the other, with the lock of all FILEs held: who waits for one of them could open or
 // close none, nor any other fiber of that thread.
-bool flush_all() {
+bool flush_all(bool by_fiber) {
     bool all_written = true;
     FILE* stream = nullptr;
     while ((stream = lock_next_to_flush(stream))) {
@@ -80,7 +80,7 @@ bool flush_all() {
             FILE* of;
             ~unlocking() { real.funlockfile(of); }
         } const later{stream};
-        all_written &= write_all_of(stream);
+        all_written &= write_all_of(stream, by_fiber);
     }
     return all_written;
 }
@@ -116,16 +116,17 @@ auto moved(FILE* stream, Libc libc) {
 
 } // namespace
 
-long body::fflush(FILE* stream) {
+// On every thread, for the lock of all; what waits is a fiber's, unless its calls of stdio are left to libc.
+long body::fflush(FILE* stream, bool by_fiber) {
     auto const libc = [=] { return real.fflush(stream); };
-    if (!stream) return flush_all() ? 0 : EOF;
-    return in_fiber() ? flush(stream, true, libc) : libc();
+    if (!stream) return flush_all(by_fiber) ? 0 : EOF;
+    return by_fiber ? flush(stream, true, libc) : libc();
 }
 
-long body::fflush_unlocked(FILE* stream) {
-    if (!stream) return body::fflush(stream);
+long body::fflush_unlocked(FILE* stream, bool by_fiber) {
+    if (!stream) return body::fflush(stream, by_fiber);
     auto const libc = [=] { return real.fflush_unlocked(stream); };
-    return in_fiber() ? flush(stream, false, libc) : libc();
+    return by_fiber ? flush(stream, false, libc) : libc();
 }
 
 long body::fclose(FILE* stream) {
@@ -190,7 +191,7 @@ long body::setvbuf(FILE* stream, char* buffer, int mode, size_t size) {
 // for is written now. Not what the program prints in its handlers, nor when main returns, of which no symbol tells.
 long body::exit(int status) {
     try {
-        flush_all();
+        flush_all(true);
     } catch (std::exception const&) {} // a fiber that is killed, or no memory: libc writes it
     real.exit(status);
     std::abort(); // it does not return
