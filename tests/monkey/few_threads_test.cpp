@@ -1,4 +1,5 @@
 // Calls that are made by threads, where for a while no thread can be had: pthread_create is this program's own here.
+// Each alone: a thread that another had left idle would be taken.
 #include "tests/monkey/fixture.h"
 #include "tests/rerun.h"
 
@@ -39,7 +40,7 @@ extern "C" int pthread_create(pthread_t* made, pthread_attr_t const* how, void* 
     return real(made, how, what, with);
 }
 
-TEST(few_threads, a_call_waits_until_there_is_one) {
+TEST_ALONE(few_threads, a_call_waits_until_there_is_one) {
     to_refuse = 3;
     locked_twice file;
     auto waits = coir::spawn([&] { return flock(file.second, LOCK_EX); });
@@ -49,7 +50,7 @@ TEST(few_threads, a_call_waits_until_there_is_one) {
     EXPECT_EQ(waits.get(), 0);
 }
 
-TEST(few_threads, a_call_does_not_stand_behind_another) {
+TEST_ALONE(few_threads, a_call_does_not_stand_behind_another) {
     locked_twice one, other;
     auto waits = coir::spawn([&] { return flock(one.second, LOCK_EX); });
     until_parked(waits);
@@ -78,7 +79,6 @@ TEST_ALONE(few_threads, a_call_of_stdio_that_cannot_be_made_says_so) {
     fclose(out);
 }
 
-// Alone: threads that others have left idle would be taken.
 TEST_ALONE(few_threads, a_call_is_ended_without_another) {
     locked_twice file;
     auto waits = coir::spawn([&] { return flock(file.second, LOCK_EX) == -1 ? errno : 0; });
