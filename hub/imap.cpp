@@ -14,7 +14,7 @@ void end_feeder(any_fiber const& feeder) noexcept {
     if (hub::existing() && !hub::in_fiber()) return;
     task& ending = feeder.control_block();
     std::unique_lock held{ending.lock};
-    if (!ending.over) ending.waiting.wait_through(held, "the end of imap's own fiber");
+    ending.waiting.wait_through(held, "the end of imap's own fiber", [&] { return ending.over.load(); });
 }
 
 } // namespace coir::detail

@@ -11,10 +11,10 @@ bool mutex::lock(deadline until) {
     context& self = context::current();
     std::unique_lock held{lock_};
     if (!holder_) {
-        holder_ = &self;
+        holder_ = self.id;
         return true;
     }
-    if (holder_ == &self)
+    if (holder_ == self.id)
         throw std::system_error(std::make_error_code(std::errc::resource_deadlock_would_occur),
                                 "lock: " + self.name() + " holds the mutex already");
     return waiting_.wait(held, until, "mutex"); // unlock() has made this fiber its holder
@@ -24,43 +24,42 @@ bool mutex::try_lock() noexcept {
     context& self = context::current();
     std::lock_guard held{lock_};
     if (holder_) return false;
-    holder_ = &self;
+    holder_ = self.id;
     return true;
 }
 
 void mutex::unlock() {
+    context& self = context::current();
     std::unique_lock held{lock_};
-    if (holder_ != this_thread.current || !holder_) {
-        std::string const whose = holder_ ? holder_->name() + " holds" : "nobody holds";
+    if (holder_ != self.id) {
+        std::uint64_t const other = holder_;
         held.unlock();
         throw std::system_error(std::make_error_code(std::errc::operation_not_permitted),
-                                "unlock: " + whose + " the mutex, not " + context::current().name());
+                                "unlock: " + (other ? "number " + std::to_string(other) + " holds" : "nobody holds") +
+                                    " the mutex, not " + self.name());
     }
     while (!waiting_.empty()) {
         waiter& next = waiting_.pop();
-        holder_ = next.who;
+        holder_ = next.who->id;
         if (grant(next)) return;
     }
-    holder_ = nullptr;
+    holder_ = 0;
 }
 
 bool mutex::locked() const noexcept {
     std::lock_guard held{lock_};
-    return holder_ != nullptr;
+    return holder_ != 0;
 }
 
 bool mutex::is_mine() const noexcept {
     std::lock_guard held{lock_};
-    return holder_ && holder_ == this_thread.current;
+    return this_thread.current && holder_ == this_thread.current->id;
 }
 
 void mutex::lock_through() {
     context& self = context::current();
     std::unique_lock held{lock_};
-    if (holder_)
-        waiting_.wait_through(held, "mutex");
-    else
-        holder_ = &self;
+    if (!waiting_.wait_through(held, "mutex", [this] { return holder_ == 0; })) holder_ = self.id;
 }
 
 bool rlock::lock(deadline until) {
@@ -76,12 +75,7 @@ bool rlock::try_lock() noexcept {
 }
 
 void rlock::unlock() {
-    if (depth_ > 1 && of_.is_mine()) {
-        --depth_;
-        return;
-    }
-    bool const mine = of_.is_mine();
-    if (mine) depth_ = 0;
+    if (of_.is_mine() && --depth_ > 0) return;
     of_.unlock();
 }
 

@@ -10,6 +10,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 
 namespace coir {
 
@@ -28,7 +29,7 @@ public:
     /// Takes it if nobody holds it, not even the caller.
     bool try_lock() noexcept;
     /// Hands it to the fiber that waits longest, if one does. Throws std::system_error(operation_not_permitted), with
-    /// the holder's name, if the caller does not hold it.
+    /// the holder's number, any_fiber::id(), if the caller does not hold it.
     void unlock();
 
     /// For std::unique_lock: as lock(), **Parks** and throws as that does.
@@ -50,7 +51,7 @@ private:
 
     thread_lock mutable lock_;
     wait_queue waiting_;
-    context* holder_ = nullptr; // under the lock
+    std::uint64_t holder_ = 0; // its context's id, which no later one gets as it may get the address; under the lock
 };
 
 /// A mutex that its holder may lock any number of times, and unlocks as often. Any thread. gevent: RLock.

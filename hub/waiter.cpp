@@ -44,23 +44,25 @@ bool wait_queue::wait(waiter& one, std::unique_lock<thread_lock>& held, deadline
     return why == wake_reason::ready;
 }
 
-void wait_queue::wait_through(std::unique_lock<thread_lock>& held, char const* what) {
-    waiter one;
-    wait_through(one, held, what);
-}
-
-void wait_queue::wait_through(waiter& one, std::unique_lock<thread_lock>& held, char const* what) {
+bool wait_queue::wait_through(std::unique_lock<thread_lock>& held, char const* what, bool (*is_there)(void*),
+                              void* of) {
+    if (is_there(of)) return false;
     context& self = fiber_that_waits();
+    waiter one;
     one.who = &self;
     one.home = this_scheduler.owner;
     push(one);
-    while (!one.granted) {
+    for (;;) {
         one.epoch = self.epoch;
-        if (!one.queued()) push_front(one); // it was taken out in vain while it was interrupted
         held.unlock();
         park_through(self, what);
         held.lock();
+        if (one.granted) return true;
+        if (is_there(of)) break;
+        if (!one.queued()) push_front(one); // it was taken out in vain while it was interrupted
     }
+    if (one.queued()) one.unlink();
+    return false;
 }
 
 } // namespace coir

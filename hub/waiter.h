@@ -135,11 +135,18 @@ public:
     /// The same, but tells what ended the wait, `cancelled`, instead of throwing: for hooks, whose callers are C.
     wake_reason wait_quietly(waiter& one, std::unique_lock<thread_lock>& held, deadline until, char const* what,
                              std::int64_t on = -1);
-    /// The same for a wait that cannot be left: what interrupts it is thrown by the fiber's next one.
-    void wait_through(std::unique_lock<thread_lock>& held, char const* what);
-    void wait_through(waiter& one, std::unique_lock<thread_lock>& held, char const* what);
+    /// The same for a wait that cannot be left: what interrupts it is thrown by the fiber's next one. While the fiber
+    /// is about to run for that it can be granted nothing, and who would have done so finds an empty queue: so before
+    /// each park `is_there()` tells, under the lock, whether what it waits for is there without; then it returns false.
+    template <class IsThere>
+    bool wait_through(std::unique_lock<thread_lock>& held, char const* what, IsThere is_there) {
+        return wait_through(
+            held, what, [](void* of) { return bool((*static_cast<IsThere*>(of))()); }, &is_there);
+    }
 
 private:
+    bool wait_through(std::unique_lock<thread_lock>& held, char const* what, bool (*is_there)(void*), void* of);
+
     queue_place head_; // of a ring: an empty queue is linked to itself
 };
 

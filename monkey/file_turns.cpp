@@ -36,12 +36,9 @@ struct possession {
     }
 
     void take_through(context* who, std::unique_lock<thread_lock>& held) {
-        if (is_free_for(who)) {
-            owner = who;
-            ++times;
-        } else {
-            waiting.wait_through(held, "a FILE that another fiber locked");
-        }
+        if (waiting.wait_through(held, "a FILE that another fiber locked", [&] { return is_free_for(who); })) return;
+        owner = who;
+        ++times;
     }
 
     void give_back() noexcept {

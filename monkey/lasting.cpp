@@ -182,8 +182,8 @@ long lasting_call::make(char const* what, handlers ended_by) {
     interrupter stop{*this};
     try {
         lasting_threads().submit(stop);
-        if (std::unique_lock held{stop.ended.lock}; !static_cast<source&>(stop.ended).is_ready())
-            stop.ended.waiting.wait_through(held, what);
+        std::unique_lock held{stop.ended.lock};
+        stop.ended.waiting.wait_through(held, what, [&] { return static_cast<source&>(stop.ended).is_ready(); });
     } catch (std::system_error const&) {
         stop.until_ended();
     } // no thread for it: a millisecond of this one

@@ -140,3 +140,17 @@ TEST(condition, between_threads) {
     other.join();
     EXPECT_EQ(turn, 0);
 }
+
+// The one that is notified waits for the lock when it is killed; the lock is unlocked before it has run for that.
+TEST(condition, a_lock_that_becomes_free_in_the_moment_of_a_kill_is_taken) {
+    news_desk it;
+    auto const notified = it.reader('n');
+    coir::yield();
+    it.lock.lock();
+    it.news.notify_one();
+    coir::yield();
+    notified.kill({.block = false});
+    it.lock.unlock();
+    EXPECT_TRUE(notified.join(10s)) << "it waits for a lock that nobody holds";
+    EXPECT_FALSE(it.lock.locked());
+}

@@ -403,3 +403,24 @@ TEST_ALONE(imap, would_block_forever_names_what_is_waited_for) {
     all.kill();
     coir::idle(); // the links of those that were killed
 }
+
+TEST(imap, its_end_is_noticed_by_a_consumer_that_is_killed_in_that_moment) {
+    pool one{1};
+    event never;
+    auto const consumer = coir::spawn([&] {
+        auto const dropped = one.imap([&](int n) { return never.wait(), n; }, {1, 2, 3}, 1);
+        coir::yield();
+        coir::yield();
+    });
+    auto const waits_for_its_end = [] {
+        return coir::hub::current().report().find("the end of imap's own fiber") != std::string::npos;
+    };
+    while (!waits_for_its_end()) {
+        ASSERT_FALSE(consumer.ready()) << "it did not wait at all";
+        coir::yield();
+    }
+    consumer.kill({.block = false});
+    EXPECT_TRUE(consumer.join(10s));
+    never.set();
+    one.join();
+}

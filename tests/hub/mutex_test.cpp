@@ -52,8 +52,24 @@ TEST(mutex, errors_name_the_holder) {
         coir::yield();
     });
     coir::yield();
-    EXPECT_TRUE(contains(message_of(std::errc::operation_not_permitted, [&] { it.unlock(); }), "the holder holds"));
+    EXPECT_TRUE(contains(message_of(std::errc::operation_not_permitted, [&] { it.unlock(); }),
+                         "number " + std::to_string(holder.id()) + " holds"));
     holder.get();
+}
+
+// The next fiber has the memory of the last.
+TEST(mutex, of_one_that_ended_with_it_is_not_that_of_the_next) {
+    coir::mutex it;
+    coir::rlock again;
+    coir::spawn([&] {
+        it.lock();
+        again.lock();
+    }).get();
+    coir::spawn([&] {
+        EXPECT_FALSE(it.lock(1us));
+        EXPECT_THROW(it.unlock(), std::system_error);
+        EXPECT_FALSE(again.lock(1us));
+    }).get();
 }
 
 TEST(mutex, goes_with_unique_lock) {
