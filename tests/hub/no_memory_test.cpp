@@ -1,16 +1,21 @@
 // What the kernel refuses to put into an epoll set, for want of memory. epoll_ctl is this program's own here, for libev
-// and the hub as well.
+// and the hub as well; and so is operator new.
+#include "hub/event.h"
 #include "hub/fiber.h"
 #include "hub/hub.h"
 
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <gtest/gtest.h>
+#include <new>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <system_error>
 #include <unistd.h>
+#include <utility>
+#include <vector>
 
 using coir::hub;
 using namespace std::chrono_literals;
@@ -18,6 +23,7 @@ using namespace std::chrono_literals;
 namespace {
 
 int to_pass = 0, to_refuse = 0; // additions from here on
+bool refuse_memory = false;     // the next that is asked for
 
 } // namespace
 
@@ -29,6 +35,18 @@ extern "C" [[gnu::visibility("default")]] int epoll_ctl(int set, int what, int f
     }
     return int(syscall(SYS_epoll_ctl, set, what, fd, event));
 }
+
+// Of libcoir.so, too.
+[[gnu::visibility("default")]] void* operator new(std::size_t size) {
+    if (refuse_memory) {
+        refuse_memory = false;
+        throw std::bad_alloc();
+    }
+    if (void* const place = std::malloc(size)) return place;
+    std::abort();
+}
+[[gnu::visibility("default")]] void operator delete(void* place) noexcept { std::free(place); }
+[[gnu::visibility("default")]] void operator delete(void* place, std::size_t) noexcept { std::free(place); }
 
 TEST(no_memory, a_descriptor_that_is_refused_is_registered_later) {
     coir::sleep(1ms);
@@ -68,4 +86,23 @@ TEST(no_memory, a_forked_childs_loop_that_is_refused_a_descriptor_is_made_again)
         EXPECT_EQ(waitpid(child, &status, 0), child);
         EXPECT_EQ(status, 0) << "with " << passed << " before it";
     }
+}
+
+// Memory for the deadlines grows with their number, by powers of two: one of these waits finds none.
+TEST(no_memory, a_wait_with_a_deadline_needs_none) {
+    coir::event set;
+    std::vector<coir::fiber<void>> sleeping;
+    int in_vain = 0;
+    for (int i = 0; i < 9; ++i) {
+        sleeping.push_back(coir::spawn([] { coir::sleep(1h); }));
+        coir::yield();
+        coir::spawn([&] {
+            refuse_memory = true;
+            EXPECT_FALSE(set.wait(1us));
+            in_vain += !std::exchange(refuse_memory, false);
+        }).get();
+    }
+    EXPECT_GT(in_vain, 0);
+    set.set();
+    coir::killall(sleeping);
 }

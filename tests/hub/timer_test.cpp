@@ -1,16 +1,21 @@
 #include "hub/timer.h"
 
 #include <cstdint>
+#include <cstdlib>
 #include <gtest/gtest.h>
 #include <map>
 #include <memory>
+#include <new>
 #include <random>
+#include <set>
 #include <vector>
 
 using coir::timer;
 using coir::timer_heap;
 
 namespace {
+
+bool no_memory = false;
 
 struct recorder;
 
@@ -37,6 +42,40 @@ void recorded::fired(timer& due) noexcept {
 }
 
 } // namespace
+
+[[gnu::visibility("default")]] void* operator new(std::size_t size) {
+    if (no_memory) throw std::bad_alloc();
+    if (void* const place = std::malloc(size)) return place;
+    std::abort();
+}
+[[gnu::visibility("default")]] void operator delete(void* place) noexcept { std::free(place); }
+[[gnu::visibility("default")]] void operator delete(void* place, std::size_t) noexcept { std::free(place); }
+
+TEST(timer_heap, sets_timers_without_memory) {
+    recorder all;
+    std::vector<std::unique_ptr<recorded>> timers;
+    for (int i = 0; i < 8; ++i) timers.push_back(std::make_unique<recorded>(all, i));
+    all.fired.reserve(8);
+    no_memory = true;
+    for (int i = 0; i < 6; ++i) all.heap.set(*timers[std::size_t(i)], 10 * (6 - i));
+    all.heap.cancel(*timers[1]);
+    std::int64_t const nearest = all.heap.nearest();
+    all.heap.fire_due(20);
+    no_memory = false;
+    EXPECT_EQ(nearest, 10);
+    EXPECT_EQ(std::set(all.fired.begin(), all.fired.end()), (std::set{4, 5}));
+    EXPECT_EQ(all.heap.size(), 3u);
+    EXPECT_EQ(all.heap.nearest(), 30);
+    all.fired.clear();
+    timers[3]->survives_fork_in = &all;
+    timers[2]->survives_fork_in = &all;
+    all.heap.clear(&all);
+    EXPECT_FALSE(timers[0]->set());
+    all.heap.set(*timers[0], 35);
+    all.heap.fire_due(50);
+    EXPECT_EQ(all.fired, (std::vector{3, 0, 2})) << "there is memory again, and they are in their order";
+    EXPECT_TRUE(all.heap.empty());
+}
 
 // Against a multimap, which keeps equal keys in the order of insertion.
 TEST(timer_heap, does_what_a_sorted_list_does) {
