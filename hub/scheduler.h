@@ -57,10 +57,17 @@ inline wake_reason park_through(context& self, char const* what, std::int64_t on
 /// The same, until `until` at the latest.
 COIR_API wake_reason park_through(context& self, char const* what, std::int64_t on, deadline until);
 
-/// As park_through, but `cancelled` at once if an interruption waits for the fiber already.
+/// **Parks.** Lets every other fiber that can run have its turn, as yield(), but leaves what interrupts it to the next
+/// wait.
+COIR_API void step_back() noexcept;
+
+/// As park_through, but `cancelled` at once if an interruption waits for the fiber already. If the fiber was told so
+/// before, and goes on waiting instead of throwing it, the others have their turn first: it may be C code that tries
+/// again for ever.
 inline wake_reason park(context& self, char const* what, std::int64_t on = -1) noexcept {
     if (self.interrupted()) [[unlikely]] {
         ++self.epoch; // no wake was used up, but one may be under way
+        if (std::exchange(self.reason, wake_reason::cancelled) == wake_reason::cancelled) step_back();
         return wake_reason::cancelled;
     }
     return park_through(self, what, on);
@@ -112,9 +119,5 @@ inline bool grant(waiter& one) noexcept {
     }
     return true;
 }
-
-/// **Parks.** Lets every other fiber that can run have its turn, as yield(), but leaves what interrupts it to the next
-/// wait.
-COIR_API void step_back() noexcept;
 
 } // namespace coir

@@ -3,6 +3,7 @@
 #include "tests/monkey/fixture.h"
 
 #include <cerrno>
+#include <cstdio>
 #include <functional>
 #include <poll.h>
 #include <sched.h>
@@ -187,4 +188,36 @@ TEST(timeout, that_ends_with_its_scope_leaves_nothing_behind) {
     EXPECT_EQ(write(ends.second, "y", 1), 1);
     EXPECT_EQ(read(ends.first, &byte, 1), 1);
     coir::interruption_point();
+}
+
+// Whoever unlocks it finds nobody who could be given it.
+TEST(kill, a_file_that_is_unlocked_in_that_moment_is_had) {
+    FILE* const file = tmpfile();
+    bool had = false;
+    flockfile(file);
+    auto const waits = coir::spawn([&] {
+        flockfile(file);
+        had = true;
+        funlockfile(file);
+    });
+    until_parked(waits);
+    waits.kill({.block = false});
+    funlockfile(file);
+    EXPECT_TRUE(waits.join(10s));
+    EXPECT_TRUE(had);
+    fclose(file);
+}
+
+TEST(kill, code_that_tries_again_for_ever_does_not_keep_the_others_waiting) {
+    bool stop = false;
+    auto const stubborn = coir::spawn([&] {
+        while (!stop) usleep(1000);
+    });
+    until_parked(stubborn);
+    EXPECT_FALSE(stubborn.kill({.until = 1ms}));
+    coir::spawn([&] {
+        coir::sleep(1ms);
+        stop = true;
+    }).join();
+    stubborn.join();
 }
