@@ -90,16 +90,23 @@ void ring::hand_in(io_uring_sqe const& entry, call* of) {
     }
     *place = entry;
     place->user_data = reinterpret_cast<std::uintptr_t>(of);
+    unsigned const forks = home_.forks();
+    hub const& home = home_;
     while (io_uring_sq_ready(&ring_) > 0 && io_uring_submit(&ring_) < 0) {
         collect();
         step_back();
+        if (home.forks() != forks) return; // a child, in which this ring is gone
     }
 }
 
 long ring::perform(io_uring_sqe const& entry, how_to_wait const& how) {
     context& self = fiber_that_waits();
+    hub& home = home_; // of a forked child, too, in which this ring is gone
+    unsigned const forks = home.forks();
+    auto const is_lost = [&] { return home.forks() != forks; };
     call mine(self);
     hand_in(entry, &mine);
+    if (is_lost()) return -ECANCELED;
     collect();
     if (mine.done) return mine.result;
     home_.expect_post();
@@ -110,15 +117,18 @@ long ring::perform(io_uring_sqe const& entry, how_to_wait const& how) {
         ended_by_handlers const or_one{how.ended_by};
         why = park(self, how.what, how.on, how.until);
     }
+    if (is_lost()) return -ECANCELED;
     if (!mine.done) {
         io_uring_sqe cancel{};
         io_uring_prep_cancel(&cancel, &mine, 0);
         hand_in(cancel, nullptr);
+        if (is_lost()) return -ECANCELED;
         collect();
     }
     while (!mine.done) {
         mine.epoch = self.epoch;
         park_through(self, how.what, how.on);
+        if (is_lost()) return -ECANCELED;
     }
     if (!was_cut_off(mine.result)) return mine.result;
     switch (why) {

@@ -83,9 +83,8 @@ TEST(ring, ended_by_a_kill_a_deadline_and_a_handler) {
     until_parked(killed);
     killed.kill();
     EXPECT_EQ(result, -ECANCELED);
-    auto interrupted = coir::spawn([&] {
-        return read_byte(pipe.in(), byte, {.what = "read", .ended_by = coir::handlers::without_restart});
-    });
+    auto interrupted = coir::spawn(
+        [&] { return read_byte(pipe.in(), byte, {.what = "read", .ended_by = coir::handlers::without_restart}); });
     until_parked(interrupted);
     coir::handler_runs(true);
     until_parked(interrupted);
@@ -142,6 +141,30 @@ TEST(ring, of_a_child_is_its_own) {
     until_parked(reader);
     pipe.put();
     EXPECT_EQ(reader.get(), 1);
+}
+
+// The ring that it waits for is the parent's, and gone.
+TEST(ring, whose_caller_goes_on_in_a_child_that_another_fiber_forked) {
+    NEEDS_RING();
+    pipe_ends pipe;
+    fcntl(pipe.in(), F_SETFL, 0);
+    pid_t const parent = getpid();
+    pid_t child = -1;
+    auto forking = coir::spawn([&] {
+        child = fork();
+        if (child != 0) pipe.put();
+    });
+    char byte = 0;
+    long const result = read_byte(pipe.in(), byte);
+    if (getpid() != parent) {
+        EXPECT_THROW(coir::interruption_point(), coir::would_block_forever);
+        pipe_ends own;
+        own.put();
+        _exit(result == -ECANCELED && read_byte(own.in(), byte) == 1 ? 5 : 1);
+    }
+    EXPECT_EQ(result, 1);
+    forking.join();
+    EXPECT_EQ(exit_status_of(child), 5);
 }
 
 TEST(ring, DISABLED_is_not_made) { EXPECT_EQ(ring::here(), nullptr); }
