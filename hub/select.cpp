@@ -104,14 +104,22 @@ std::size_t random_below(std::size_t count) noexcept {
 // The waiters of the cases, in their queues as long as this lives.
 class queued_cases {
 public:
-    queued_cases(std::span<select_case* const> cases, selection& all, context& self) : cases_(cases) {
+    explicit queued_cases(std::span<select_case* const> cases) : cases_(cases) {
         if (cases.size() > few) on_heap_ = std::make_unique<std::optional<fd_waiter>[]>(cases.size());
         waiters_ = on_heap_ ? on_heap_.get() : on_stack_.data();
-        for (; count_ < cases.size() && !all.decided(); ++count_) {
+    }
+    // Throws what a case does that cannot be queued, unless another has won by then.
+    void queue(selection& all, context& self) {
+        for (; count_ < cases_.size() && !all.decided(); ++count_) {
             fd_waiter& one = waiters_[count_].emplace(self, -1, direction::read, closing::unseen);
             one.home = this_scheduler.owner;
             one.group = &all;
-            cases[count_]->queue(one);
+            try {
+                cases_[count_]->queue(one);
+            } catch (...) {
+                if (!all.close()) throw;
+                return;
+            }
         }
     }
     ~queued_cases() {
@@ -155,7 +163,8 @@ std::size_t select(std::span<select_case* const> cases) {
     waiter* won;
     std::size_t place = at_last;
     {
-        queued_cases const queued{cases, all, self};
+        queued_cases queued{cases};
+        queued.queue(all, self);
         why = all.wait("one of several", until);
         won = all.close();
         if (won) place = queued.place_of(*won);

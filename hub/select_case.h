@@ -15,7 +15,8 @@ class COIR_API select_case {
 public:
     /// Does it, true, if that is possible without waiting.
     virtual bool try_now() = 0;
-    /// Queues `one`, and grants it if it is possible by now: `one.group` says whether it is still wanted.
+    /// Queues `one`, and grants it if it is possible by now: `one.group` says whether it is still wanted. It is in no
+    /// queue if this throws, which select() then does, unless another case has happened meanwhile.
     virtual void queue(waiter& one) = 0;
     /// Takes `one` out of its queue, unless that has been done by granting it.
     virtual void leave(waiter& one) noexcept = 0;

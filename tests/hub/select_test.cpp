@@ -2,7 +2,9 @@
 
 #include "coir.h"
 
+#include <array>
 #include <atomic>
+#include <functional>
 #include <gtest/gtest.h>
 #include <set>
 #include <stdexcept>
@@ -200,4 +202,44 @@ TEST(select, over_threads_takes_each_item_once) {
     for (auto& each : takers) each.join();
     while (a.try_get() || b.try_get() || c.try_get()) ++got; // those that chose to end
     EXPECT_EQ(got, 3 * count);
+}
+
+namespace {
+
+struct cannot_be_queued final : coir::select_case {
+    std::function<void()> before;
+    bool try_now() override { return false; }
+    void queue(coir::waiter&) override {
+        if (before) before();
+        throw std::runtime_error("cannot be queued");
+    }
+    void leave(coir::waiter&) noexcept override { ADD_FAILURE() << "it was in no queue"; }
+    char const* what() const noexcept override { return "nothing"; }
+};
+
+} // namespace
+
+TEST(select, that_throws_has_left_all_queues) {
+    coir::queue<int> ints;
+    int got = 0;
+    coir::spawn([&] {
+        auto one = ints.on_get(got);
+        cannot_be_queued other;
+        EXPECT_THROW(coir::detail::select(std::array<coir::select_case*, 2>{&one, &other}), std::runtime_error);
+    }).join();
+    ints.put(5);
+    EXPECT_EQ(ints.try_get(), 5) << "it was promised to one that had left";
+    EXPECT_EQ(got, 0);
+}
+
+TEST(select, does_what_has_happened_when_another_case_throws) {
+    coir::queue<int> ints;
+    int got = 0;
+    auto one = ints.on_get(got);
+    cannot_be_queued other;
+    other.before = [&] { std::thread([&] { ints.put(5); }).join(); };
+    EXPECT_EQ(coir::detail::select(std::array<coir::select_case*, 2>{&one, &other}), 0u);
+    EXPECT_EQ(got, 5);
+    coir::sleep(1us); // what the other thread has posted wakes nobody
+    EXPECT_TRUE(ints.empty());
 }
