@@ -60,8 +60,8 @@ protected:
 
 } // namespace detail
 
-/// Hands items of type T, which need only be movable, from fiber to fiber; it keeps none. They are moved while others
-/// are kept out of the channel, so that must not wait. Any thread. gevent: Channel.
+/// Hands items of type T, which need only be movable, by what is noexcept, from fiber to fiber; it keeps none. They are
+/// moved while others are kept out of the channel, so that must not wait. Any thread. gevent: Channel.
 template <class T>
 class channel : public detail::channel_base {
 public:
@@ -144,11 +144,15 @@ public:
     std::default_sentinel_t end() const noexcept { return {}; }
 
 private:
-    static void hand_over(T&& item, waiter& getter) {
+    static void hand_over(T&& item, waiter& getter) noexcept {
+        static_assert(std::is_nothrow_move_constructible_v<T>, "who is met has been granted the item when it is moved");
         static_cast<std::optional<T>*>(getter.slot)->emplace(std::move(item));
         getter.slot = nullptr;
     }
-    static T take_from(waiter& putter) { return std::move(*static_cast<T*>(std::exchange(putter.slot, nullptr))); }
+    static T take_from(waiter& putter) noexcept {
+        static_assert(std::is_nothrow_move_constructible_v<T>, "who is met has been granted to put when it is moved");
+        return std::move(*static_cast<T*>(std::exchange(putter.slot, nullptr)));
+    }
     std::optional<T> take_kept() {
         if (kept_.empty()) return std::nullopt;
         return kept_.pop();

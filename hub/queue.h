@@ -283,6 +283,7 @@ public:
     /// Shuts down, and drops what is in it, which counts as done for joinable_queue.
     void shutdown_now() noexcept {
         std::unique_lock held{lock_};
+        shut_down_ = true;                      // before anyone can put between here and shutdown()
         Items const dropped(std::move(items_)); // destroyed without the lock
         items_.clear();
         items_were_dropped(dropped.size());
@@ -303,16 +304,25 @@ public:
     std::default_sentinel_t end() const noexcept { return {}; }
 
 private:
+    // What was promised to a caller for whom it cannot be done (a move throws, no memory) is promised to the next.
     void push(T&& item) {
-        items_.push(std::move(item));
+        try {
+            items_.push(std::move(item));
+        } catch (...) {
+            item_went(items_.size());
+            throw;
+        }
         ++unfinished_;
         item_came(items_.size());
     }
 
     T pop() {
-        T item = items_.pop();
-        item_went(items_.size());
-        return item;
+        struct otherwise {
+            basic_queue& of;
+            std::size_t const before = of.items_.size();
+            ~otherwise() { before == of.items_.size() ? of.item_came(before) : of.item_went(of.items_.size()); }
+        } const next{*this};
+        return items_.pop();
     }
 
     class get_case final : public select_case {

@@ -200,3 +200,27 @@ TEST(queue, between_threads_loses_nothing) {
     ASSERT_EQ(together.size(), 2u * each_puts);
     for (int i = 0; i < 2 * each_puts; ++i) EXPECT_EQ(together[std::size_t(i)], i);
 }
+
+// What was promised to one that cannot take or put it is the next one's.
+TEST(queue, an_item_whose_move_throws_keeps_nobody_else_waiting) {
+    struct item {
+        bool throws = false;
+        explicit item(bool does) : throws(does) {}
+        item(item&& from) : throws(from.throws) {
+            if (throws) throw std::runtime_error("move");
+        }
+        item& operator=(item&&) = default;
+    };
+    coir::queue<item> it{1};
+    it.put(item{false});
+    auto const first = coir::spawn([&] {
+        item bad{true};
+        EXPECT_THROW(it.put(std::move(bad)), std::runtime_error);
+    });
+    auto const second = coir::spawn([&] { EXPECT_TRUE(it.put(item{false}, 10s)); });
+    coir::yield();
+    it.get();
+    first.join();
+    second.join();
+    EXPECT_EQ(it.size(), 1u);
+}
