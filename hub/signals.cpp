@@ -3,6 +3,7 @@
 // ending the program when two threads want the same signal.
 
 #include "fiber/thread_lock.h"
+#include "hub/own_fd.h"
 #include "hub/scheduler.h"
 #include "hub/watchers.h"
 
@@ -107,7 +108,7 @@ std::string describe(int number) {
 void watched_signal::begin(int number, hub& home) {
     auto& eventfd_plus_one = eventfds[std::size_t(number)];
     if (eventfd_plus_one == 0) {
-        int const made = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        int const made = make_own_fd([] { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); });
         if (made < 0) fail(errno, number);
         eventfd_plus_one = made + 1;
     }
@@ -162,10 +163,10 @@ void signal_table::after_fork_in_child() noexcept {
         if (fd < 0) continue;
         int const fresh = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); // the other is shared with the parent
         if (fresh >= 0) {
-            dup3(fresh, fd, O_CLOEXEC);
-            close(fresh);
+            syscall(SYS_dup3, fresh, fd, O_CLOEXEC);
+            syscall(SYS_close, fresh);
         } else {
-            close(fd);
+            close_own_fd(fd);
             eventfds[std::size_t(number)] = 0;
         }
     }

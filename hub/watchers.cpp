@@ -2,6 +2,7 @@
 
 #include "hub/watchers.h"
 
+#include "hub/own_fd.h"
 #include "hub/registry.h"
 #include "hub/scheduler.h"
 
@@ -132,7 +133,8 @@ namespace {
 int pidfd_of_child(pid_t pid) {
     siginfo_t state;
     int made = -1;
-    if (waitid(P_PID, id_t(pid), &state, WEXITED | WNOHANG | WNOWAIT) == 0) made = int(syscall(SYS_pidfd_open, pid, 0));
+    if (waitid(P_PID, id_t(pid), &state, WEXITED | WNOHANG | WNOWAIT) == 0)
+        made = make_own_fd([&] { return syscall(SYS_pidfd_open, pid, 0); });
     if (made < 0) throw std::system_error(errno, std::generic_category(), "watch child " + std::to_string(pid));
     return made; // close-on-exec by itself
 }
@@ -146,7 +148,7 @@ hub::child::child(pid_t pid) : watcher_of("child", pid), pid_(pid), pidfd_(*this
 
 hub::child::~child() {
     end();
-    ::close(pidfd_.fd);
+    close_own_fd(pidfd_.fd);
 }
 
 // It stays readable: one that is started again learns at once.
