@@ -38,9 +38,10 @@ struct notifier : callback {
     static bool is_link(waiter const& one) noexcept { return !one.who && !one.group; }
 
     void schedule() {
+        hub& here = hub::current(); // which may throw
         scheduled = true;
         of.retain();
-        hub::current().run_callback(*this);
+        here.run_callback(*this);
     }
 
     static void notify(callback& due) noexcept;
@@ -98,9 +99,9 @@ void task::start() {
     if (started || over) return;
     hub& here = hub::current();
     assert(on_this_thread());
-    parent = this_scheduler.loop; // not counted: the hub outlives its fibers
+    if (started.exchange(true)) return; // another thread has ended it
+    parent = this_scheduler.loop;       // not counted: the hub outlives its fibers
     here.enlist(*this);
-    started = true;
     retain();
     become(run_state::ready);
     this_scheduler.ready.push(*this);
@@ -109,12 +110,18 @@ void task::start() {
 void task::start_later(deadline when) {
     if (started || over) return;
     hub& here = hub::current();
-    later = std::make_unique<start_timer>(*this);
+    auto in_time = std::make_unique<start_timer>(*this);
+    if (started.exchange(true)) return;
+    later = std::move(in_time);
     here.timers().set(*later, when.ns());
     parent = this_scheduler.loop;
     here.enlist(*this);
-    started = true;
     retain();
+}
+
+void task::go_to(std::uint64_t other) noexcept {
+    thread = other;
+    if (!on_this_thread()) drop_locals(*this); // those of its tree are this thread's
 }
 
 context& task::body() noexcept {
@@ -139,7 +146,7 @@ context& task::body() noexcept {
 
 // The outcome is there: whoever waits for it goes on.
 void task::finish() noexcept {
-    if (started) this_scheduler.owner->strike(*this);
+    if (parent) this_scheduler.owner->strike(*this);
     std::unique_lock held{lock};
     over.store(true, std::memory_order_release);
     if (waiting.empty()) return;
@@ -158,7 +165,7 @@ void task::never_begin(std::exception_ptr const& why) noexcept {
         later.reset();
     }
     bool const in_ready_queue = state == run_state::ready;
-    bool const owns_itself = started && !in_ready_queue;
+    bool const owns_itself = parent && !in_ready_queue;
     finish();
     if (in_ready_queue) return; // body() sees to the rest
     become(run_state::ended);
@@ -166,8 +173,16 @@ void task::never_begin(std::exception_ptr const& why) noexcept {
 }
 
 bool task::end_unbegun(std::exception_ptr const& why) noexcept {
-    if (!over && !begun) never_begin(why);
-    return over;
+    if (over || begun) return over;
+    if (!parent) return end_unstarted(why), true; // or another thread does
+    never_begin(why);
+    return true;
+}
+
+bool task::end_unstarted(std::exception_ptr const& why) noexcept {
+    if (started.exchange(true)) return false;
+    never_begin(why);
+    return true;
 }
 
 void task::end_with_thread() {

@@ -276,7 +276,7 @@ template <class F, class... A>
 auto spawn_on(hub& where, spawn_options options, F&& function, A&&... arguments) {
     auto& made = detail::make_task(std::move(options), std::forward<F>(function), std::forward<A>(arguments)...);
     fiber<typename std::decay_t<decltype(made)>::result_type> handle(made);
-    made.thread = where.thread_number();
+    made.go_to(where.thread_number());
     where.post([handle] { handle.start(); });
     return handle;
 }

@@ -88,7 +88,8 @@ void kill_here(std::vector<any_fiber> all, std::exception_ptr const& error, bool
     if (!order->empty()) order.release()->run(block);
 }
 
-// Sends the order to the thread that they belong to. One whose thread has ended has ended with it.
+// Sends the order to the thread that it belongs to. Where that has no hub it cannot have been started, or has ended
+// with its thread.
 void kill_elsewhere(any_fiber const& target, std::exception_ptr const& error) {
     struct order final : posted {
         any_fiber to;
@@ -101,7 +102,10 @@ void kill_elsewhere(any_fiber const& target, std::exception_ptr const& error) {
               to(target), error(std::move(what)) {}
     };
     auto sent = std::make_unique<order>(target, error);
-    if (post_to_thread(target.control_block().thread, *sent)) sent.release();
+    detail::task& block = target.control_block();
+    bool const arrives = post_to_thread(block.thread, *sent) ||
+                         (!block.end_unstarted(error) && post_to_thread(block.thread, *sent)); // it was, just now
+    if (arrives) sent.release();
 }
 
 } // namespace

@@ -40,7 +40,7 @@ struct notifier;
 struct COIR_API task : context, source {
     std::atomic<bool> over{false};          // it has its outcome: nothing of the following changes any more
     std::atomic<bool> error_seen{false};    // someone asked: then it is theirs to report
-    std::atomic<bool> started{false};       // it was given to the hub, at once or for later
+    std::atomic<bool> started{false};       // to be given to the hub, at once or for later, or ended without; only once
     bool begun = false;                     // its function was called
     bool returned = false;                  // it has a result; one that is over without it or an error had fiber_exit
     std::exception_ptr error;               // what it ended with …
@@ -58,10 +58,14 @@ struct COIR_API task : context, source {
     /// Hands it to the hub of its thread, which is this one: at once, or when `when` has come.
     void start();
     void start_later(deadline when);
+    /// One that was not started belongs to that thread from now on.
+    void go_to(std::uint64_t thread) noexcept;
     /// The hub that its thread ends with ends it: as kill, without waiting.
     void end_with_thread();
-    /// Ends it with `why` if it has not begun; whether it is over now. For its own thread.
+    /// Ends it with `why` if it has not begun; whether it is over now, or about to be. For its own thread.
     bool end_unbegun(std::exception_ptr const& why) noexcept;
+    /// The same if it was not started; whether it was not. Any thread.
+    bool end_unstarted(std::exception_ptr const& why) noexcept;
 
 private:
     friend struct notifier;

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <gtest/gtest.h>
+#include <memory>
 #include <string>
 #include <sys/socket.h>
 #include <thread>
@@ -230,5 +231,35 @@ TEST(kill, from_another_thread) {
         it.join();
         EXPECT_TRUE(it.successful() && !it.returned());
         other.join();
+    }
+}
+
+TEST(kill, of_one_that_a_thread_made_and_left_behind) {
+    auto const captured = std::make_shared<int>(1);
+    coir::fiber<void> it;
+    std::thread([&] { it = coir::fiber<void>([captured] { ADD_FAILURE() << "it ran"; }); }).join();
+    EXPECT_TRUE(it.kill({.until = 10s}));
+    EXPECT_TRUE(it.successful() && !it.returned());
+    EXPECT_EQ(captured.use_count(), 1);
+}
+
+TEST(kill, of_one_whose_thread_is_about_to_start_it) {
+    for (int round = 0; round < 200; ++round) {
+        coir::event made;
+        coir::fiber<void> it;
+        int runs = 0;
+        std::thread owner([&] {
+            it = coir::fiber<void>([&] {
+                ++runs;
+                coir::sleep(1h);
+            });
+            made.set();
+            it.start();
+            it.join(); // does not wait if the kill came first
+        });
+        made.wait();
+        EXPECT_TRUE(it.kill({.until = 10s}));
+        owner.join();
+        EXPECT_LE(runs, 1);
     }
 }

@@ -2,10 +2,12 @@
 
 #include "coir.h"
 
+#include <future>
 #include <gtest/gtest.h>
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 
 namespace {
 
@@ -74,4 +76,22 @@ TEST(tree_local, is_shared_by_all_that_one_has_made) {
     auto const stranger = coir::spawn([] { return *shared; });
     EXPECT_EQ(root.get(), 6);
     EXPECT_EQ(stranger.get(), 1);
+}
+
+TEST(tree_local, goes_to_no_other_thread) {
+    std::promise<coir::hub*> made;
+    coir::event stop;
+    std::thread other([&] {
+        made.set_value(&coir::hub::current());
+        stop.wait();
+    });
+    coir::hub& there = *made.get_future().get();
+    coir::spawn([&] {
+        *shared = 5;
+        EXPECT_EQ(coir::spawn_on(there, [] { return std::exchange(*shared, 6); }).get(), 1);
+        EXPECT_EQ(*shared, 5);
+        EXPECT_EQ(coir::spawn_on(coir::hub::current(), [] { return *shared; }).get(), 5) << "this is the same thread";
+    }).get();
+    stop.set();
+    other.join();
 }
