@@ -6,23 +6,19 @@
 
 namespace coir {
 
-void hub::post(posted& what) noexcept {
-    posting_.fetch_add(1, std::memory_order_relaxed); // once `what` ran, only this keeps the hub
-    posted* newest = mailbox_.load(std::memory_order_relaxed);
-    do what.next = newest;
-    while (!mailbox_.compare_exchange_weak(newest, &what, std::memory_order_release, std::memory_order_relaxed));
-    if (!newest && loop_) loop_->interrupt(); // a mailbox that was not empty has been announced already
+template <class Node>
+void hub::push(std::atomic<Node*>& list, Node& what, Node* Node::*next) noexcept {
+    posting_.fetch_add(1, std::memory_order_relaxed); // once `what` was taken, only this keeps the hub
+    Node* newest = list.load(std::memory_order_relaxed);
+    do what.*next = newest;
+    while (!list.compare_exchange_weak(newest, &what, std::memory_order_release, std::memory_order_relaxed));
+    if (!newest && loop_) loop_->interrupt(); // a list that was not empty has been announced already
     posting_.fetch_sub(1, std::memory_order_release);
 }
 
-void hub::wake_from_elsewhere(context& who) noexcept {
-    posting_.fetch_add(1, std::memory_order_relaxed);
-    context* newest = woken_.load(std::memory_order_relaxed);
-    do who.next_woken = newest;
-    while (!woken_.compare_exchange_weak(newest, &who, std::memory_order_release, std::memory_order_relaxed));
-    if (!newest && loop_) loop_->interrupt();
-    posting_.fetch_sub(1, std::memory_order_release);
-}
+void hub::post(posted& what) noexcept { push(mailbox_, what, &posted::next); }
+
+void hub::wake_from_elsewhere(context& who) noexcept { push(woken_, who, &context::next_woken); }
 
 // Of several such wakes the last one counts: the fiber left the park of an earlier one before another could find it.
 void wake_elsewhere(context& who, hub& home, std::uint32_t epoch) noexcept {

@@ -15,11 +15,8 @@ bool ended_by_handlers::one_ran() const noexcept { return hub::current().handler
 wake_reason wait_for_handler(char const* what) {
     ended_by_handlers const any{handlers::any};
     hub& here = hub::current();
-    here.expect_post();
-    unsigned const forks = here.forks();
-    wake_reason const why = park(fiber_that_waits(), what);
-    if (here.forks() == forks) here.expected_post_came(); // a child expects nothing any more
-    return why;
+    counting const expected{here, here.expected_posts()};
+    return park(fiber_that_waits(), what);
 }
 
 // In a handler, at any moment of this thread: nothing but atomics, and the loop's way to be told.

@@ -67,11 +67,12 @@ hub* hub::existing() noexcept { return this_scheduler.owner; }
 bool hub::in_fiber() noexcept { return this_scheduler.owner && this_thread.current != this_scheduler.loop; }
 
 hub::hub(stack where)
-    : context(where, "hub"), thread_ending{&close}, registration_(std::in_place, *this),
-      loop_(std::make_unique<loop>(registration_->bit())), trim_([](coir::timer& due) noexcept {
+    : context(where, "hub"), thread_ending{&close}, loop_(std::make_unique<loop>(0)),
+      trim_([](coir::timer& due) noexcept {
           if (trim_stacks()) hub::current().timers_.set(due, steady_now() + trim_interval);
       }),
-      thread_(context_of_thread()) {
+      thread_(context_of_thread()), registration_(*this) {
+    loop_->set_bit(registration_.bit());
     context::prepare(place_on_top(place, 0));
     parent = &thread_;
     thread_.retain();
@@ -84,20 +85,29 @@ hub::~hub() = default;
 // Runs when the thread ends. Handles may go on referring to the control block.
 void hub::close(thread_ending& which) noexcept {
     hub& self = static_cast<hub&>(which);
-    if (this_thread.current == &self.thread_) { // it is not, if a fiber called pthread_exit
-        while (self.in_callback_) step_back();  // which let this thread go on
-        self.end_fibers();
-    }
-    // Posts that are still expected come from threads that use memory of fibers of this hub.
-    while (self.expected_posts_ > 0) {
-        self.look(true, timer_heap::none);
-        self.run_posted();
-    }
-    self.ring_.reset();
+    bool const fibers_run = this_thread.current == &self.thread_; // not, if one of them called pthread_exit
+    // What others have posted may start a fiber, which is to be ended, and those may let others post.
+    auto const end_all = [&] {
+        if (fibers_run) do {
+                self.run_posted();
+                self.end_fibers();
+            } while (self.has_mail());
+        // Posts that are still expected come from threads that use memory of fibers of this hub.
+        while (self.expected_posts_ > 0) {
+            self.look(true, timer_heap::none);
+            self.run_posted();
+        }
+    };
+    if (fibers_run)
+        while (self.in_callback_) step_back(); // which let this thread go on
+    end_all();
     self.watchers_.thread_ends();
-    self.registration_.reset();                                              // nobody posts from here on …
+    self.registration_.leave();                                              // nobody posts from here on …
     while (self.posting_.load(std::memory_order_acquire) > 0) sched_yield(); // … but some are about to leave post()
     self.run_posted();
+    end_all();
+    self.ring_.reset();
+    self.watchers_.thread_ends();
     this_scheduler.ready.release_memory();
     this_scheduler = {};
     this_thread.last_resort = nullptr;
@@ -260,14 +270,9 @@ void hub::break_deadlock(std::string const& lines) {
 }
 
 bool hub::join(deadline until) {
-    struct finishing {
-        std::size_t& count;
-        explicit finishing(std::size_t& of) noexcept : count(of) { ++count; }
-        ~finishing() { --count; }
-    };
-    std::optional<finishing> one_less, no_reason_to_stay;
-    if (&fiber_that_waits() != &thread_) one_less.emplace(finishing_);
-    if (!until.is_never()) no_reason_to_stay.emplace(finishing_timers_);
+    std::optional<counting> one_less, no_reason_to_stay;
+    if (&fiber_that_waits() != &thread_) one_less.emplace(*this, finishing_);
+    if (!until.is_never()) no_reason_to_stay.emplace(*this, finishing_timers_);
     thread_lock unused; // one thread only
     std::unique_lock held{unused};
     return finishers_.wait(held, until, "the end of all others");
@@ -315,11 +320,11 @@ std::string hub::report() const {
 // descriptors and timers belong to the parent's loop.
 void hub::after_fork_in_child() noexcept {
     hub* const here = existing();
-    strike_other_hubs(here);
+    strike_other_hubs(here, here ? here->registration_.bit() : 0);
     if (here) here->after_fork();
 }
 
-void hub::make_loop() { loop_ = std::make_unique<loop>(registration_->bit()); }
+void hub::make_loop() { loop_ = std::make_unique<loop>(registration_.bit()); }
 
 // Without a loop (EMFILE, ENFILE, ENOMEM in a forked child) there are still timers and other threads: the hub looks for
 // them every millisecond. Who is to wait for a descriptor is told the error.
@@ -327,6 +332,7 @@ void hub::look(bool may_wait, std::int64_t nearest) {
     if (!loop_) [[unlikely]] {
         try {
             make_loop();
+            may_wait = false; // what came meanwhile has told nobody
         } catch (...) {
             std::int64_t const left = std::clamp<std::int64_t>(nearest - steady_now(), 0, 999'999);
             timespec const pause{0, long(left)};
@@ -345,7 +351,7 @@ void hub::after_fork() {
     timers_.clear(this_thread.current);
     while (!until_handlers_.empty()) until_handlers_.pop();
     forget_posted();
-    expected_posts_ = 0;
+    expected_posts_ = finishing_ = finishing_timers_ = 0;
     loop_.reset(); // its descriptors first: there may be no others left
     try {
         make_loop();

@@ -186,7 +186,7 @@ public:
     /// Something that is under way elsewhere will post to this hub: it may wait for ever without being stuck.
     void expect_post() noexcept { ++expected_posts_; }
     void expected_post_came() noexcept { --expected_posts_; }
-    bool expects_post() const noexcept { return expected_posts_ > 0; }
+    std::size_t& expected_posts() noexcept { return expected_posts_; } // for `counting`
     /// Waits that handlers of signals end, and how many such have run on this thread.
     wait_queue& until_handlers() noexcept { return until_handlers_; }
     unsigned handlers_run(handlers which) const noexcept {
@@ -212,6 +212,8 @@ private:
     void unreferenced() noexcept override { delete this; }
     void round();
     void adapt_budget(std::int64_t spent) noexcept;
+    template <class Node>
+    void push(std::atomic<Node*>& list, Node& what, Node* Node::*next) noexcept;
     void run_posted() noexcept;
     void forget_posted() noexcept;
     void run_due_callbacks() noexcept;
@@ -223,7 +225,6 @@ private:
     void after_fork();
     static void after_fork_in_child() noexcept;
 
-    std::optional<hub_registration> registration_; // until the thread ends
     void make_loop();
     void look(bool may_wait, std::int64_t nearest);
 
@@ -255,8 +256,32 @@ private:
     watcher_list watchers_;
     std::size_t alive_ = 0;
     context* first_alive_ = nullptr;
-    context& thread_; // the thread's own fiber
+    context& thread_;               // the thread's own fiber
+    hub_registration registration_; // the last: others find the hub from then on
 };
+
+/// @cond internal
+
+/// One more of what `home` counts, for as long as this lives; in a child that is forked meanwhile, which counts anew,
+/// not any more. For the hub's own thread.
+class counting {
+public:
+    counting(hub& home, std::size_t& count) noexcept : home_(home), forks_(home.forks()), count_(count) { ++count_; }
+    ~counting() {
+        if (!forked()) --count_;
+    }
+    counting(counting const&) = delete;
+    counting& operator=(counting const&) = delete;
+    /// This is such a child: nothing that it waited for in the parent comes.
+    bool forked() const noexcept { return home_.forks() != forks_; }
+
+private:
+    hub& home_;
+    unsigned const forks_;
+    std::size_t& count_;
+};
+
+/// @endcond
 
 /// **Parks.** Lets every other fiber that can run have its turn. Throws what interrupts the caller. Any thread. gevent:
 /// sleep(0).

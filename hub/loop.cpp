@@ -177,7 +177,7 @@ void loop::drop_closed() noexcept {
 // are all pushed back by every message would otherwise set it at every message. Like the kernel's own sleeps it may be
 // late by the timer slack, so that deadlines close to each other share a round.
 void loop::arm(std::int64_t nearest) noexcept {
-    std::int64_t const at = nearest == timer_heap::none ? nearest : nearest + slack_;
+    std::int64_t const at = nearest >= timer_heap::none - slack_ ? timer_heap::none : nearest + slack_;
     if (at == timer_heap::none && timer_fired_) {
         std::uint64_t expirations;
         [[maybe_unused]] auto drained = read(timer_fd_, &expirations, sizeof expirations);

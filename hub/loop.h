@@ -48,10 +48,12 @@ struct fd_waiter : waiter {
 
 class loop {
 public:
-    /// `bit` marks this loop in the records of watched descriptors (hub/watched.h).
-    /// Throws std::system_error when the process may open no more descriptors: a loop takes three.
+    /// `bit` marks this loop in the records of watched descriptors (hub/watched.h), unless set_bit() gives it another
+    /// before there are any. Throws std::system_error when the process may open no more descriptors: a loop takes
+    /// three.
     explicit loop(std::uint64_t bit);
     ~loop();
+    void set_bit(std::uint64_t bit) noexcept { bit_ = bit; }
 
     /// One round: runs what is due, and if `may_wait` waits for something until `nearest` (steady ns, or
     /// timer_heap::none).
@@ -100,7 +102,7 @@ private:
     void on_io(fd_watch& watch, int events) noexcept;
     void wake_all_closed(fd_watch& watch) noexcept;
 
-    std::uint64_t const bit_;
+    std::uint64_t bit_;
     struct ::ev_loop* ev_;
     std::unique_ptr<own_watchers> own_;
     std::vector<std::unique_ptr<fd_entry[]>> chunks_; // entries never move: libev holds pointers into them

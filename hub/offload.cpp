@@ -97,12 +97,13 @@ void detail::offload(worker_pool& workers, void (*call)(void*), void* argument, 
     call_under_way one{call, argument, here, self};
     workers.submit_patiently(one);
     here.expect_post();
+    unsigned const forks = here.forks();
     // The call is on this stack: whatever else wakes the fiber, it stays until the worker is done.
     while (!one.done) {
         one.caller.epoch = self.epoch;
         park_through(self, what);
         // In a forked child no worker has it, and the fiber was woken because nothing is left that it could wait for.
-        if (!one.done && !here.expects_post()) interruption_point();
+        if (here.forks() != forks) interruption_point();
     }
     errno = one.error;
 }

@@ -23,21 +23,36 @@ struct registered {
     hub* made;
     std::uint64_t bit;
     bool hopes; // for another thread to wake it, and has nothing else to wait for
+    bool idles; // its thread is a worker of ours that waits for work
 };
 
 // Never destroyed: threads may end after static destruction has begun.
 struct registry {
     thread_lock lock;
     std::vector<registered> hubs;
+    std::atomic<bool> changes{
+        false}; // hubs does: what a process that forks meanwhile leaves of it to its child is lost
 
     static registry& instance() {
         static registry& only = *new registry;
         return only;
     }
 
-    registered& entry_of(hub& which) noexcept {
-        return *std::ranges::find(hubs, &which, [](registered const& each) { return each.made; });
+    // What is noted of a hub; of one whose thread is about to end nothing is.
+    void note(hub& which, bool registered::*what, bool so) noexcept {
+        auto const found = std::ranges::find(hubs, &which, [](registered const& each) { return each.made; });
+        if (found != hubs.end()) (*found).*what = so;
     }
+    template <class Change>
+    void change(Change what) {
+        struct change_now {
+            std::atomic<bool>& so;
+            explicit change_now(std::atomic<bool>& flag) noexcept : so(flag) { so.store(true); }
+            ~change_now() { so.store(false); }
+        } const now{changes};
+        what(hubs);
+    }
+    std::size_t idling() const noexcept { return std::size_t(std::ranges::count(hubs, true, &registered::idles)); }
 };
 
 // The kernel's own, which do the work of an io_uring: they are named so (io_uring/io-wq.c, io_uring/sqpoll.c), end when
@@ -59,8 +74,8 @@ std::size_t kernel_threads() noexcept {
     return count;
 }
 
-// Threads that run, other than those of `hubs` hubs and our own idle workers. Where /proc cannot be read there may be
-// one.
+// Threads that run, other than those of `hubs` hubs and our own idle workers, which the hubs are none of. Where /proc
+// cannot be read there may be one.
 bool others_run(std::size_t hubs) noexcept {
     struct stat tasks;
     if (stat("/proc/self/task", &tasks) != 0) return true;
@@ -78,13 +93,14 @@ hub_registration::hub_registration(hub& made) : made_(made) {
     std::uint64_t taken = shared_bit;
     for (registered const& each : all.hubs) taken |= each.bit;
     bit_ = ~taken ? std::uint64_t{1} << std::countr_one(taken) : shared_bit;
-    all.hubs.push_back({&made, bit_, false});
+    all.change([&](auto& hubs) { hubs.push_back({&made, bit_, false, false}); });
 }
 
-hub_registration::~hub_registration() {
+void hub_registration::leave() noexcept {
     registry& all = registry::instance();
     std::lock_guard held{all.lock};
-    std::erase_if(all.hubs, [&](registered const& each) { return each.made == &made_; });
+    bit_ = shared_bit;
+    all.change([&](auto& hubs) { std::erase_if(hubs, [&](auto const& each) { return each.made == &made_; }); });
 }
 
 void for_each_hub(void (*what)(void*, hub&, std::uint64_t), void* argument) {
@@ -107,13 +123,13 @@ outlook begin_hoping(hub& idle, std::string& report) {
     registry& all = registry::instance();
     std::lock_guard held{all.lock};
     if (idle.has_mail()) return outlook::someone_may_wake_it;
-    all.entry_of(idle).hopes = true;
+    all.note(idle, &registered::hopes, true);
     for (registered const& each : all.hubs)
-        if (!each.hopes) return outlook::someone_may_wake_it;
-    if (others_run(all.hubs.size())) return outlook::someone_may_wake_it;
+        if (!each.hopes && !each.idles) return outlook::someone_may_wake_it;
+    if (others_run(all.hubs.size() - all.idling())) return outlook::someone_may_wake_it;
     for (registered const& each : all.hubs) // last: what a thread leaves before it ends, or a worker before it idles
         if (each.made->has_mail()) return outlook::someone_may_wake_it;
-    all.entry_of(idle).hopes = false;
+    all.note(idle, &registered::hopes, false);
     report = idle.report();
     for (registered const& each : all.hubs)
         if (each.made != &idle) report += std::string("on another thread:\n") + each.made->report();
@@ -123,14 +139,24 @@ outlook begin_hoping(hub& idle, std::string& report) {
 void stop_hoping(hub& idle) noexcept {
     registry& all = registry::instance();
     std::lock_guard held{all.lock};
-    all.entry_of(idle).hopes = false;
+    all.note(idle, &registered::hopes, false);
 }
 
-void strike_other_hubs(hub* left) noexcept {
+void worker_idles(hub& of, bool so) noexcept {
     registry& all = registry::instance();
-    new (&all.lock) thread_lock; // another thread may have held it when the process forked
+    std::lock_guard held{all.lock};
+    all.note(of, &registered::idles, so);
+}
+
+void strike_other_hubs(hub* left, std::uint64_t left_bit) noexcept {
+    registry& all = registry::instance();
+    new (&all.lock) thread_lock; // another thread may have held it when the process forked …
+    if (all.changes.exchange(false)) {
+        new (&all.hubs) std::vector<registered>; // … and changed this
+        if (left) all.hubs.push_back({left, left_bit, false, false});
+    }
     std::erase_if(all.hubs, [&](registered const& each) { return each.made != left; });
-    for (registered& each : all.hubs) each.hopes = false;
+    for (registered& each : all.hubs) each.hopes = each.idles = false;
 }
 
 } // namespace coir

@@ -18,7 +18,9 @@ public:
     static constexpr std::uint64_t shared_bit = std::uint64_t{1} << 63;
 
     explicit hub_registration(hub& made);
-    ~hub_registration();
+    ~hub_registration() { leave(); }
+    /// Nobody finds the hub any more; others may get its bit.
+    void leave() noexcept;
     hub_registration(hub_registration const&) = delete;
     hub_registration& operator=(hub_registration const&) = delete;
 
@@ -49,8 +51,11 @@ enum class outlook {
 /// hold still meanwhile. Otherwise it counts as hoping until stops_hoping().
 outlook begin_hoping(hub& idle, std::string& report);
 void stop_hoping(hub& idle) noexcept;
+/// The thread of `of` is a worker, which waits for work from now on, or does not any more. Before it counts among the
+/// idle ones, and after.
+void worker_idles(hub& of, bool so) noexcept;
 
-/// In a forked child, of whose hubs only `left` is left.
-void strike_other_hubs(hub* left) noexcept;
+/// In a forked child, of whose hubs only `left`, if not null, is left.
+void strike_other_hubs(hub* left, std::uint64_t left_bit) noexcept;
 
 } // namespace coir

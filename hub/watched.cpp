@@ -28,8 +28,8 @@ void hub::forget_fd(int fd) noexcept {
     if (!watchers) return;
     record->generation.fetch_add(1, std::memory_order_release);
     hub* const here = existing();
-    if (here && here->loop_ && watchers & here->registration_->bit()) here->loop_->forget(fd);
-    if (here && watchers == here->registration_->bit() && watchers != hub_registration::shared_bit) return;
+    if (here && here->loop_ && watchers & here->registration_.bit()) here->loop_->forget(fd);
+    if (here && watchers == here->registration_.bit() && watchers != hub_registration::shared_bit) return;
     for_each_hub([&](hub& other, std::uint64_t bit) {
         if (&other == here || !(watchers & bit) || !other.loop_) return;
         other.loop_->forget_elsewhere(fd);

@@ -109,13 +109,13 @@ void watcher::set_ref(bool on) noexcept {
 // One that waits, from before it is queued until its wait is over, unless a fork came between.
 struct watcher::waiting_fiber {
     watcher& of;
-    std::uint32_t const life;
-    explicit waiting_fiber(watcher& what) : of(what), life(what.life_) {
+    unsigned const forks;
+    explicit waiting_fiber(watcher& what) : of(what), forks(what.home_->forks()) {
         of.use();
         ++of.waiting_;
     }
     ~waiting_fiber() {
-        if (of.life_ != life || !of.home_) return;
+        if (!of.home_ || of.home_->forks() != forks) return;
         --of.waiting_;
         of.unuse();
     }
@@ -166,7 +166,6 @@ void watcher::call_now() noexcept {
 }
 
 void watcher::after_fork() noexcept {
-    ++life_;
     waiting_ = 0;
     due_ = fired_ = false;
     while (!queue_.empty()) queue_.pop();

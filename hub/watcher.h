@@ -116,7 +116,6 @@ private:
     wait_queue queue_;
     delivery delivery_{*this};
     std::uint32_t waiting_ = 0; // fibers in wait()
-    std::uint32_t life_ = 0;    // moves on in a forked child, where none of those is left
     bool started_ = false;
     bool armed_ = false; // as long as it is started or waited for
     bool ref_;

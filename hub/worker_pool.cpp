@@ -1,6 +1,7 @@
 #include "hub/worker_pool.h"
 
 #include "hub/hub.h"
+#include "hub/registry.h"
 
 #include <algorithm>
 #include <atomic>
@@ -91,10 +92,13 @@ void worker_pool::work() noexcept {
     works_for = this;
     std::unique_lock held{lock_};
     for (;;) {
+        hub* const left = hub::existing(); // by a job
+        if (left) worker_idles(*left, true);
         ++idle_;
         count_idle();
         while (queue_.empty() && !retired_) work_.wait(held);
         --idle_;
+        if (left) worker_idles(*left, false);
         if (queue_.empty()) {
             count_idle();
             break;

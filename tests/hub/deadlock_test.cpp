@@ -47,8 +47,12 @@ TEST_ALONE(deadlock, is_none_while_another_thread_runs) {
 }
 
 TEST_ALONE(deadlock, is_found_when_the_thread_that_could_have_helped_ends) {
-    coir::event never;
-    std::thread([] { coir::sleep(1us); }).detach();
+    coir::event never, here_waits;
+    std::thread([&] { here_waits.wait(); }).detach();
+    coir::spawn([&] {
+        coir::sleep(20ms); // longer than the first look for a deadlock
+        here_waits.set();
+    });
     EXPECT_TRUE(contains(deadlock_of([&] { never.wait(); }), "waits for event"));
 }
 
@@ -72,4 +76,18 @@ TEST_ALONE(deadlock, of_a_fiber_is_told_to_the_threads_own) {
     EXPECT_FALSE(stuck.ready()) << "it waits on";
     never.set();
     stuck.join();
+}
+
+TEST_ALONE(deadlock, is_found_beside_an_idle_worker_that_has_a_hub) {
+    coir::thread_pool two{2};
+    two.apply([] { coir::sleep(1us); });
+    coir::event never;
+    EXPECT_TRUE(contains(deadlock_of([&] { never.wait(); }), "waits for event"));
+    coir::event set; // … and none while a worker, with a hub or without, has something to do
+    auto const works = two.spawn([&] {
+        coir::sleep(20ms);
+        set.set();
+    });
+    EXPECT_TRUE(set.wait());
+    works.get();
 }

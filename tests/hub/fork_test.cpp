@@ -119,6 +119,28 @@ TEST(fork, the_childs_main_fiber_is_cancelled_when_nothing_is_left) {
     EXPECT_EQ(exit_status_of(child), 9);
 }
 
+// It waits for the others with a deadline, which is the parent's timer.
+TEST(fork, the_childs_main_fiber_that_joins_the_hub_is_told_too) {
+    pid_t const parent = getpid();
+    pid_t child = -1;
+    auto forking = coir::spawn([&] {
+        child = fork();
+        if (child == 0) alarm(20); // instead of hanging
+    });
+    bool told = false, all_ended = false;
+    try {
+        all_ended = hub::current().join(1h);
+    } catch (coir::would_block_forever const&) {
+        told = true;
+    }
+    if (getpid() != parent) {
+        auto const last = coir::spawn([] { coir::sleep(1us); });
+        _exit(told && hub::current().join(1h) && last.ready() ? 8 : 1);
+    }
+    EXPECT_TRUE(all_ended && !told);
+    EXPECT_EQ(exit_status_of(child), 8);
+}
+
 TEST(fork, a_child_of_a_thread_without_fibers_has_its_own_hub) {
     coir::sleep(1us);
     std::thread([] {

@@ -10,7 +10,9 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <future>
 #include <gtest/gtest.h>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <sys/resource.h>
@@ -198,7 +200,11 @@ TEST(hub, report_names_states) {
 }
 
 TEST(hub, comes_and_goes_with_threads) {
-    std::atomic<int> sum{0};
+    std::atomic<int> sum{0}, ended{0};
+    struct counted {
+        std::atomic<int>& count;
+        ~counted() { ++count; }
+    };
     for (int round = 0; round < 20; ++round) {
         std::vector<std::thread> threads;
         for (int t = 0; t < 4; ++t)
@@ -206,12 +212,31 @@ TEST(hub, comes_and_goes_with_threads) {
                 std::vector<coir::fiber<int>> all;
                 for (int i = 0; i < 10; ++i) all.push_back(coir::spawn([] { return coir::sleep(1us), 1; }));
                 for (auto& each : all) sum += each.get();
-                coir::spawn([] { coir::sleep(1h); }); // still parked when the thread ends
+                coir::spawn([&] {
+                    counted const left{ended};
+                    coir::sleep(1h); // still parked when the thread ends
+                });
                 coir::yield();
             });
         for (auto& each : threads) each.join();
     }
     EXPECT_EQ(sum, 800);
+    EXPECT_EQ(ended, 80);
+}
+
+TEST(hub, ends_what_was_spawned_on_it_when_its_thread_ends_first) {
+    std::promise<hub*> made;
+    std::promise<void> posted;
+    std::thread other([&] {
+        made.set_value(&hub::current());
+        posted.get_future().wait(); // its loop has no turn any more
+    });
+    auto const captured = std::make_shared<int>(1);
+    auto const late = coir::spawn_on(*made.get_future().get(), [captured] { ADD_FAILURE() << "it ran"; });
+    posted.set_value();
+    other.join();
+    EXPECT_TRUE(late.ready());
+    EXPECT_EQ(captured.use_count(), 1);
 }
 
 // A loop takes three descriptors. Whatever is missing, the error is thrown, and the next attempt works.
