@@ -62,12 +62,11 @@ void wait_for_callbacks() {
     while (coir::hub::current().alive() > 0) coir::sleep(20us); // … and may wait
 }
 
-void enter(world& in, dice& roll, int turns) {
+void enter(world& in, dice& roll) {
     player& fresh = in.players.emplace_back();
     fresh.number = int(in.players.size()) - 1;
     fresh.roll = dice(roll.another());
     fresh.begun = false;
-    (void)turns;
 }
 
 void begin(world& in, player& one, int turns) {
@@ -85,7 +84,7 @@ std::uint64_t one_thread(std::uint64_t seed) {
         auto const count = 2 + roll.below(11);
         int const turns = int(4 + roll.below(30));
         for (std::size_t i = 0; i < count; ++i) {
-            enter(in, roll, turns);
+            enter(in, roll);
             begin(in, in.players.back(), turns);
         }
         referee(in, dice(roll.another()));
@@ -102,7 +101,7 @@ void several_threads(std::uint64_t seed) {
     std::size_t const threads = 2 + roll.below(2);
     auto const each_has = 1 + roll.below(5);
     int const turns = int(4 + roll.below(30));
-    for (std::size_t i = 0; i < threads * each_has; ++i) enter(in, roll, turns);
+    for (std::size_t i = 0; i < threads * each_has; ++i) enter(in, roll);
     in.hubs.resize(threads);
     std::barrier together{std::ptrdiff_t(threads)};
     std::vector<std::thread> all;
