@@ -419,6 +419,7 @@ TEST(imap, its_end_is_noticed_by_a_consumer_that_is_killed_in_that_moment) {
         ASSERT_FALSE(consumer.ready()) << "it did not wait at all";
         coir::yield();
     }
+    coir::yield(); // the other has ended, and is about to tell
     consumer.kill({.block = false});
     EXPECT_TRUE(consumer.join(10s));
     never.set();

@@ -45,6 +45,9 @@ extern "C" [[gnu::visibility("default")]] int epoll_ctl(int set, int what, int f
     if (void* const place = std::malloc(size)) return place;
     std::abort();
 }
+[[gnu::visibility("default")]] void* operator new(std::size_t size, std::nothrow_t const&) noexcept {
+    return std::exchange(refuse_memory, false) ? nullptr : std::malloc(size);
+}
 [[gnu::visibility("default")]] void operator delete(void* place) noexcept { std::free(place); }
 [[gnu::visibility("default")]] void operator delete(void* place, std::size_t) noexcept { std::free(place); }
 

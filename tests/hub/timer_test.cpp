@@ -48,6 +48,9 @@ void recorded::fired(timer& due) noexcept {
     if (void* const place = std::malloc(size)) return place;
     std::abort();
 }
+[[gnu::visibility("default")]] void* operator new(std::size_t size, std::nothrow_t const&) noexcept {
+    return no_memory ? nullptr : std::malloc(size);
+}
 [[gnu::visibility("default")]] void operator delete(void* place) noexcept { std::free(place); }
 [[gnu::visibility("default")]] void operator delete(void* place, std::size_t) noexcept { std::free(place); }
 

@@ -1,5 +1,6 @@
 #include "hub/fiber.h"
 #include "hub/hub.h"
+#include "hub/offload.h"
 #include "hub/wait.h"
 #include "tests/rerun.h"
 
@@ -308,6 +309,15 @@ TEST(wait_fd, idle_registrations_cost_no_rounds) {
     for (int i = 0; i < 5; ++i) coir::sleep(1ms);
     EXPECT_LE(polls - before, 20);
     take_byte(p[0]);
+}
+
+TEST(wait_fd, a_deadline_near_the_end_of_time_costs_no_rounds) {
+    auto const never = coir::spawn([] { coir::sleep(std::chrono::steady_clock::time_point::max() - 1us); });
+    coir::sleep(1ms); // the timer of the loop has fired
+    long const before = polls;
+    coir::offload([] { usleep(20'000); });
+    EXPECT_LE(polls - before, 20) << "a loop that spins makes thousands";
+    never.kill();
 }
 
 // A forked child holds an accepted connection, the parent has closed it, and the peer goes on sending: the
