@@ -6,13 +6,15 @@
 #include <cstring>
 #include <net/if.h>
 #include <optional>
+#include <sys/ioctl.h>
 #include <system_error>
+#include <unistd.h>
 
 namespace coir::net {
 namespace {
 
 // The text is from outside: what cannot be printed is shown as \x0a.
-[[noreturn]] void refuse(std::string_view text, char const* why) {
+[[noreturn]] void refuse(std::string_view text, char const* why, int error = EINVAL) {
     constexpr char digits[] = "0123456789abcdef";
     std::string message = "address \"";
     for (unsigned char const each : text) {
@@ -21,7 +23,7 @@ namespace {
         else
             message += {'\\', 'x', digits[each >> 4], digits[each & 15]};
     }
-    throw std::system_error(EINVAL, std::generic_category(), message + "\", " + why);
+    throw std::system_error(error, std::generic_category(), message + "\", " + why);
 }
 
 template <class Number>
@@ -32,10 +34,19 @@ std::optional<Number> number(std::string_view text) noexcept {
     return value;
 }
 
-std::optional<std::uint32_t> interface(std::string const& name) noexcept {
-    if (auto const index = number<std::uint32_t>(name)) return index;
-    if (unsigned const index = if_nametoindex(name.c_str())) return index;
-    return {};
+// Not by if_nametoindex: without a descriptor that says ENOENT (glibc's __opensock).
+std::uint32_t interface(std::string_view name, std::string_view text) {
+    if (auto const index = number<std::uint32_t>(name)) return *index;
+    ifreq asked{};
+    if (name.empty() || name.size() >= sizeof asked.ifr_name) refuse(text, "there is no such interface");
+    name.copy(asked.ifr_name, name.size());
+    int const any = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (any < 0) refuse(text, "the interface cannot be looked up", errno);
+    int const error = ioctl(any, SIOCGIFINDEX, &asked) < 0 ? errno : 0;
+    ::close(any);
+    if (error == ENODEV) refuse(text, "there is no such interface");
+    if (error) refuse(text, "the interface cannot be looked up", error);
+    return std::uint32_t(asked.ifr_ifindex);
 }
 
 } // namespace
@@ -51,31 +62,26 @@ address address::parse(std::string_view text) {
     if (in_brackets) host = host.substr(1, host.size() - 2);
     if (in_brackets != (host.find(':') != host.npos))
         refuse(text, "IPv6, and nothing else, stands in brackets: [::1]:80");
-    try {
-        return ip(host, *port);
-    } catch (std::system_error const&) {
-        refuse(text, "it is no numeric address");
-    }
+    return read_ip(host, *port, text);
 }
 
-address address::ip(std::string_view text, std::uint16_t port) {
+address address::ip(std::string_view text, std::uint16_t port) { return read_ip(text, port, text); }
+
+// `whole` is what messages quote.
+address address::read_ip(std::string_view text, std::uint16_t port, std::string_view whole) {
     address made;
-    if (text.find('\0') != text.npos) refuse(text, "it is no numeric address");
+    if (text.find('\0') != text.npos) refuse(whole, "it is no numeric address");
     auto const percent = text.find('%');
     std::string const host(text.substr(0, percent));
     if (inet_pton(AF_INET6, host.c_str(), &made.v6_.sin6_addr) == 1) {
         made.v6_.sin6_family = AF_INET6;
         made.v6_.sin6_port = htons(port);
-        if (percent != text.npos) {
-            auto const index = interface(std::string(text.substr(percent + 1)));
-            if (!index) refuse(text, "there is no such interface");
-            made.v6_.sin6_scope_id = *index;
-        }
+        if (percent != text.npos) made.v6_.sin6_scope_id = interface(text.substr(percent + 1), whole);
     } else if (percent == text.npos && inet_pton(AF_INET, host.c_str(), &made.v4_.sin_addr) == 1) {
         made.v4_.sin_family = AF_INET;
         made.v4_.sin_port = htons(port);
     } else {
-        refuse(text, "it is no numeric address");
+        refuse(whole, "it is no numeric address");
     }
     return made;
 }

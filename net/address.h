@@ -29,11 +29,12 @@ public:
     ///   net.ipv6.bindv6only says otherwise)
     ///
     /// Port 0 lets the kernel choose when listening. Throws std::system_error(EINVAL) that quotes the text and tells
-    /// what is wrong with it.
+    /// what is wrong with it; with another error if an interface's name cannot be looked up (EMFILE: that takes a
+    /// descriptor).
     template <std::convertible_to<std::string_view> Text>
     address(Text const& text) : address(parse(text)) {}
 
-    /// "127.0.0.1" or "::1", without brackets, and the port. Throws std::system_error(EINVAL) that quotes the text.
+    /// "127.0.0.1" or "::1", without brackets, and the port. Throws the same.
     static address ip(std::string_view text, std::uint16_t port);
 
     /// As the kernel gave it. Throws std::system_error(EAFNOSUPPORT) if it is neither IPv4 nor IPv6, and
@@ -60,6 +61,7 @@ public:
 
 private:
     static address parse(std::string_view text);
+    static address read_ip(std::string_view text, std::uint16_t port, std::string_view whole);
 
     union {
         sockaddr_in6 v6_; // the largest: all of is zero to begin with, AF_UNSPEC too

@@ -27,6 +27,15 @@ bool befell_the_connection(int error) noexcept {
     }
 }
 
+// Whom it is connected to: not what was asked for, if that was 0.0.0.0 or [::]. A connection that was reset already has
+// none any more.
+address peer_of(socket const& connected, address const& wanted) {
+    sockaddr_storage peer{};
+    auto* const native = reinterpret_cast<sockaddr*>(&peer);
+    socklen_t size = sizeof peer;
+    return ::getpeername(connected.native(), native, &size) == 0 ? address::from_native(native, size) : wanted;
+}
+
 } // namespace
 
 std::size_t tcp_stream::read_some(std::span<std::byte> into, deadline until) {
@@ -68,8 +77,9 @@ tcp_stream tcp_stream::connect(address const& peer, deadline until) {
     });
     // A port of the kernel's choice on which nobody listens can be chosen for the near end too: TCP then
     // connects the socket to itself.
-    if (made.local_address() == peer) made.fail(connecting, ECONNREFUSED);
-    return tcp_stream(std::move(made));
+    address const reached = peer_of(made, peer);
+    if (made.local_address() == reached) made.fail(connecting, ECONNREFUSED);
+    return tcp_stream(socket(made.release(), reached));
 }
 
 void tcp_stream::shutdown_write() {

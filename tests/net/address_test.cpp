@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <ostream>
 #include <string>
+#include <sys/resource.h>
 #include <system_error>
 
 using coir::net::address;
@@ -76,10 +77,25 @@ INSTANTIATE_TEST_SUITE_P(
         bad{"127.1:80", "no numeric"}, bad{"256.0.0.1:80", "no numeric"}, bad{" 127.0.0.1:80", "no numeric"},
         bad{"::1:80", "stands in brackets"}, bad{"[127.0.0.1]:80", "stands in brackets"},
         bad{"[::1:80", "stands in brackets"}, bad{"[]:80", "no numeric"}, bad{"[:::]:80", "no numeric"},
-        bad{"[fe80::1%no-such-interface]:80", "\"[fe80::1%no-such-interface]:80\""},
+        bad{"[fe80::1%no-such-interface]:80", "\"[fe80::1%no-such-interface]:80\", there is no such interface"},
         bad{"127.0.0.1%lo:80", "no numeric"}, bad{std::string("127.0.0.1\0:80", 13), "\"127.0.0.1\\x00:80\""},
         bad{"1.2.3.4\n:80", "\"1.2.3.4\\x0a:80\""}, bad{"::", "the port"}, bad{"[::1]80", "the port"}),
     name_of_bad);
+
+TEST(address, an_interface_that_cannot_be_looked_up_is_not_said_to_be_missing) {
+    rlimit before;
+    ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+    rlimit const none{0, before.rlim_max};
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+    int error = 0;
+    try {
+        address("[fe80::1%lo]:80");
+    } catch (std::system_error const& thrown) {
+        error = thrown.code().value();
+    }
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+    EXPECT_EQ(error, EMFILE);
+}
 
 TEST(address, from_an_ip_and_a_port) {
     EXPECT_EQ(address::ip("127.0.0.1", 80), address("127.0.0.1:80"));

@@ -26,8 +26,8 @@ using coir::net::tcp_stream;
 
 namespace {
 
-std::deque<int> accept_errors; // what the next calls of accept4 fail with
-bool connect_to_itself = false;
+std::deque<int> accept_errors;              // what the next calls of accept4 fail with
+address const* connect_to_itself = nullptr; // what the next connect is to come from: whom it goes to
 
 } // namespace
 
@@ -41,7 +41,8 @@ extern "C" int accept4(int fd, sockaddr* peer, socklen_t* size, int flags) {
 
 extern "C" int connect(int fd, sockaddr const* peer, socklen_t size) {
     // The kernel chooses the peer's own port for the near end: rare, but then the connection is to itself.
-    if (std::exchange(connect_to_itself, false) && bind(fd, peer, size) != 0) return -1;
+    address const* const near = std::exchange(connect_to_itself, nullptr);
+    if (near && bind(fd, near->native(), near->native_size()) != 0) return -1;
     return int(syscall(SYS_connect, fd, peer, size));
 }
 
@@ -115,10 +116,19 @@ TEST(tcp, connection_refused_says_where) {
 }
 
 TEST(tcp, connected_to_itself_is_refused) {
-    address const nobody = tcp_listener("127.0.0.1:0").local_address();
-    connect_to_itself = true;
-    failure const error = failure_of([&] { tcp_stream::connect(nobody); });
-    EXPECT_EQ(error.code, ECONNREFUSED) << error.text;
+    for (bool by_the_address_of_all : {false, true}) { // which stands for this machine, too
+        address const nobody = tcp_listener("127.0.0.1:0").local_address();
+        connect_to_itself = &nobody;
+        address const to = by_the_address_of_all ? address("0.0.0.0:0").with_port(nobody.port()) : nobody;
+        failure const error = failure_of([&] { tcp_stream::connect(to); });
+        EXPECT_EQ(error.code, ECONNREFUSED) << error.text;
+    }
+}
+
+TEST(tcp, connected_by_the_address_of_all_the_peer_is_the_one_that_was_reached) {
+    tcp_listener listener("127.0.0.1:0");
+    auto stream = tcp_stream::connect(address("0.0.0.0:0").with_port(listener.local_address().port()));
+    EXPECT_EQ(stream.peer_address(), listener.local_address());
 }
 
 TEST(tcp, connect_has_a_deadline) {
