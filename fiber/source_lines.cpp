@@ -274,7 +274,7 @@ void call_elsewhere(F&& function) {
             futex_wake(done, 1); // it may be gone already: the address is enough
         }).detach();
         while (!done.load(std::memory_order_acquire)) futex_wait(done, 0);
-    } catch (std::system_error const&) { // no thread can be started
+    } catch (...) { // no thread can be started, or no memory
         error = std::current_exception();
     }
     pthread_sigmask(SIG_SETMASK, &before, nullptr);

@@ -5,6 +5,18 @@
 #include <climits>
 
 namespace coir {
+namespace {
+
+// Leaves the core to its other thread for a moment.
+inline void relax() noexcept {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    asm volatile("yield");
+#endif
+}
+
+} // namespace
 
 void thread_lock::wait() noexcept {
     constexpr int spins = 100; // about as long as any holder takes
@@ -13,7 +25,7 @@ void thread_lock::wait() noexcept {
         if (state_.load(std::memory_order_relaxed) == free &&
             state_.compare_exchange_weak(seen, held, std::memory_order_acquire, std::memory_order_relaxed))
             return;
-        __builtin_ia32_pause();
+        relax();
     }
     while (state_.exchange(contended, std::memory_order_acquire) != free) futex_wait(state_, contended);
 }
