@@ -94,7 +94,7 @@ struct alternate_stack : thread_ending {
 void report_overflows_on_this_thread() noexcept {
     static std::once_flag once;
     std::call_once(once, install_handler);
-    if (auto* own = new (std::nothrow) alternate_stack) at_thread_end(*own);
+    if (auto* own = new (std::nothrow) alternate_stack) at_thread_end(*own); // which the cache of stacks has prepared
 }
 
 } // namespace coir

@@ -1,7 +1,9 @@
 #include "fiber/thread_end.h"
 
-#include <cassert>
+#include <limits.h>
 #include <pthread.h>
+#include <string>
+#include <system_error>
 #include <utility>
 
 namespace coir {
@@ -18,19 +20,25 @@ void run_all(void*) noexcept {
     }
 }
 
-pthread_key_t make_key() noexcept {
+[[noreturn]] void fail(int error, std::string const& what) {
+    throw std::system_error(error, std::generic_category(), what);
+}
+
+pthread_key_t make_key() {
     pthread_key_t made;
-    [[maybe_unused]] int const error = pthread_key_create(&made, run_all);
-    assert(error == 0);
+    if (int const error = pthread_key_create(&made, run_all))
+        fail(error, "keep what ends with the thread (pthread_key_create: " + std::to_string(PTHREAD_KEYS_MAX) +
+                        " keys, PTHREAD_KEYS_MAX, are all there can be)");
     return made;
 }
 
 } // namespace
 
-void at_thread_end(thread_ending& what) noexcept {
+void at_thread_end(thread_ending& what) {
     static pthread_key_t const key = make_key();
+    if (int const error = pthread_setspecific(key, &last))
+        fail(error, "keep what ends with the thread (pthread_setspecific)");
     what.next = std::exchange(last, &what);
-    pthread_setspecific(key, &last);
 }
 
 } // namespace coir

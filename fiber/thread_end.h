@@ -12,7 +12,9 @@ struct thread_ending {
     thread_ending* next = nullptr; // the one registered before
 };
 
-/// Runs `what` when this thread ends: the last registered first, and what is registered meanwhile too.
-void at_thread_end(thread_ending& what) noexcept;
+/// Runs `what` when this thread ends: the last registered first, and what is registered meanwhile too. Throws
+/// std::system_error if the thread can keep nothing (EAGAIN: the program has taken all PTHREAD_KEYS_MAX keys; ENOMEM);
+/// then `what` is not registered.
+void at_thread_end(thread_ending& what);
 
 } // namespace coir

@@ -51,8 +51,9 @@ greenlet::trace_callback greenlet::set_trace(trace_callback callback) {
     }
     auto shared = std::make_shared<trace_callback const>(std::move(callback));
     if (!kept) {
-        kept = new tracer;
-        at_thread_end(*kept);
+        auto made = std::make_unique<tracer>();
+        at_thread_end(*made);
+        kept = made.release();
     }
     kept->callback = std::move(shared);
     this_tracer = kept;
