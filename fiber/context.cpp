@@ -114,10 +114,10 @@ private:
 context& adopt_thread() {
     this_thread.error = &errno;
     this_thread.exceptions = reinterpret_cast<exception_globals*>(abi::__cxa_get_globals());
-    auto& self = *new thread_context;
-    at_thread_end(self);
-    this_thread.current = &self;
-    return self;
+    auto made = std::make_unique<thread_context>();
+    at_thread_end(*made);
+    this_thread.current = made.get();
+    return *made.release();
 }
 
 } // namespace
@@ -130,7 +130,7 @@ context& context::current() {
 
 void arrive_from_stopped(context& left) noexcept {
     if (left.ended())
-        left.release();
+        left.release_on_leaving();
     else if (left.references.load(std::memory_order_acquire) == 1)
         left.abandoned();
 }

@@ -54,7 +54,8 @@ enum class wake_reason : std::uint8_t {
 /// @cond internal
 
 struct COIR_API context {
-    /// The running context. The first call on a thread makes the one that stands for the thread itself.
+    /// The running context. The first call on a thread makes the one that stands for the thread itself, and throws what
+    /// at_thread_end throws.
     static context& current();
 
     context(context const&) = delete;
@@ -88,7 +89,7 @@ struct COIR_API context {
     std::uint64_t id;          // never used again in the process
     char const* kind;          // "fiber", "greenlet", "hub", "thread"
     std::unique_ptr<std::string> given_name;
-    context* next_alive = nullptr; // the hub's list of its fibers
+    context* next_alive = nullptr; // the hub's list of its fibers, or the thread's of its greenlets
     context* previous_alive = nullptr;
     fiber_locals* locals = nullptr; // its own values of local<T> (hub/local.h)
     sanitizer_state sanitizer;
@@ -120,6 +121,15 @@ struct COIR_API context {
             abandoned();
     }
 
+    /// The same for a successor, on arriving from the one that had this reference: nothing that could wait is called.
+    void release_on_leaving() noexcept {
+        auto const before = references.fetch_sub(1, std::memory_order_acq_rel);
+        if (before == 1)
+            unreferenced_on_leaving();
+        else if (before == 2 && state.load(std::memory_order_relaxed) == run_state::suspended) [[unlikely]]
+            abandoned();
+    }
+
     void rethrow_pending() {
         if (pending) [[unlikely]]
             throw_pending();
@@ -145,6 +155,9 @@ private:
 
     /// The last reference went: ends what can be ended, frees the control block and its stack.
     virtual void unreferenced() noexcept = 0;
+
+    /// The same by release_on_leaving().
+    virtual void unreferenced_on_leaving() noexcept { unreferenced(); }
 
     /// One reference is left, and the context is switched away: if it is its own, nobody will ever switch back. Called
     /// on any thread.

@@ -33,6 +33,18 @@ context& heir_of(context const& ended) noexcept {
     std::abort();
 }
 
+void join_begun(context& born) noexcept {
+    context*& first = this_thread.first_greenlet;
+    born.next_alive = first;
+    if (first) first->previous_alive = &born;
+    first = &born;
+}
+
+void leave_begun(context& ending) noexcept {
+    (ending.previous_alive ? ending.previous_alive->next_alive : this_thread.first_greenlet) = ending.next_alive;
+    if (ending.next_alive) ending.next_alive->previous_alive = ending.previous_alive;
+}
+
 // Traces a switch that is none: from or to one that never ran, or to oneself. What the callback throws takes the place
 // of `error`.
 void trace_unswitched(context& origin, context& target, std::exception_ptr& error) {
@@ -105,6 +117,7 @@ namespace detail {
 
 context& greenlet_context::body() noexcept {
     retain(); // its own, until it has ended and its heir runs
+    join_begun(*this);
     value result;
     std::exception_ptr error;
     try {
@@ -115,12 +128,19 @@ context& greenlet_context::body() noexcept {
     } catch (...) {
         error = std::current_exception();
     }
-    become(run_state::ended);
-    if (dropped && error) {
-        report_ignored(*this, std::exchange(error, nullptr), "it was ended because no handle to it was left");
+    // What nobody gets goes now: that may wait, and who waits has not ended.
+    if (dropped) {
+        if (error)
+            report_ignored(*this, std::exchange(error, nullptr), "it was ended because no handle to it was left");
         result.reset();
     }
-    context& heir = heir_of(*this);
+    if (context const& heir = heir_of(*this); !heir.inbox) {
+        if (error) report_ignored(*this, std::exchange(error, nullptr), heir.name() + " cannot take it");
+        result.reset();
+    }
+    leave_begun(*this);
+    become(run_state::ended);
+    context& heir = heir_of(*this); // another, if it waited
     deliver(heir, result, std::move(error));
     if (heir.inbox) trace_leave(*this);
     return heir;
@@ -130,6 +150,12 @@ void greenlet_context::unreferenced() noexcept {
     context* const above = parent;
     destroy();
     if (above) above->release();
+}
+
+void greenlet_context::unreferenced_on_leaving() noexcept {
+    context* const above = parent;
+    destroy();
+    if (above) above->release_on_leaving();
 }
 
 // Ends as if killed, here and now, and comes back to whoever dropped it.

@@ -37,6 +37,7 @@ protected:
 private:
     context& body() noexcept final;
     void unreferenced() noexcept final;
+    void unreferenced_on_leaving() noexcept final;
     virtual value call(value first) = 0; // runs the function, then destroys it
     virtual void destroy() noexcept = 0; // the control block and its stack
     void abandoned() noexcept final;

@@ -20,6 +20,7 @@
 #include <memory>
 #include <mutex>
 #include <new>
+#include <pthread.h>
 #include <string>
 #include <sys/mman.h>
 #include <system_error>
@@ -67,7 +68,7 @@ void install_guard(std::byte* guard) {
 class stack_pool {
 public:
     static stack_pool& instance() {
-        static stack_pool& pool = *new stack_pool;
+        static stack_pool& pool = *make();
         return pool;
     }
 
@@ -129,6 +130,18 @@ private:
         }
     }
 
+    // A child of a fork is to find the pool as it is between two calls, not in the middle of another thread's.
+    static stack_pool* make() {
+        static constinit stack_pool* only = nullptr;
+        auto made = std::make_unique<stack_pool>();
+        auto const lock = [] { only->lock_.lock(); };
+        auto const unlock = [] { only->lock_.unlock(); };
+        only = made.get();
+        if (int const error = pthread_atfork(lock, unlock, unlock))
+            fail(error, "see to the stacks of fibers at a fork (pthread_atfork)");
+        return made.release();
+    }
+
     thread_lock lock_;
     std::array<shelf, class_count> shelves_;
 };
@@ -163,9 +176,10 @@ void thread_cache::at_end(thread_ending& which) noexcept {
     for (std::size_t i = 0; i < class_count; ++i) self->retire(i, self->classes[i].idle.size());
 }
 
-void make_cache() {
-    cache = new thread_cache;
-    at_thread_end(*cache);
+[[gnu::noinline]] void make_cache() {
+    auto made = std::make_unique<thread_cache>();
+    at_thread_end(*made);
+    cache = made.release();
 }
 
 std::size_t parse_size(char const* text) {

@@ -35,6 +35,7 @@ struct thread_state {
     exception_globals* exceptions;
     std::uint64_t number; // 0 until the thread's first context is made
     context* last_resort; // goes on when a greenlet ends and none of its ancestors can: the hub's loop, if there is one
+    context* first_greenlet; // those that have begun and not ended, for reports: linked by next_alive
 };
 extern COIR_API constinit thread_local thread_state this_thread __attribute__((tls_model("initial-exec")));
 

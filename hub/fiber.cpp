@@ -137,8 +137,14 @@ context& task::body() noexcept {
             error = std::current_exception();
         }
         drop_locals(*this);
+        if (has_outcome_to_drop() && nobody_can_ask()) {
+            drop_outcome();
+            drop_locals(*this); // that may have made new ones
+        }
         while (interruptions) drop_interruption(*this);
         finish();
+    } else if (error && nobody_can_ask()) { // killed before it began
+        drop_outcome();
     }
     become(run_state::ended);
     return next_to_run(this_scheduler);
@@ -190,9 +196,65 @@ void task::end_with_thread() {
     if (!end_unbegun(exit)) interrupt(*this, *new thrown_from_outside(exit));
 }
 
-void task::unreferenced() noexcept {
+// Asked while it still runs. It has its own reference, and who waits for its end, or a link, may have no other.
+bool task::nobody_can_ask() noexcept {
+    if (references.load(std::memory_order_acquire) > 1) return false;
+    std::lock_guard held{lock};
+    return waiting.empty();
+}
+
+// What is destroyed here, and the report, are the program's, and may wait: this is called by a fiber, never in the
+// middle of another one's wait, and never by the hub.
+void task::drop_outcome() noexcept {
     if (error && !error_seen) report_unhandled({name(), error, thrown_at ? describe(*thrown_at) : ""});
+    error_seen = true;
+    error = nullptr;
+    drop_result();
+}
+
+// Owned by the fiber that gets rid of an ended one.
+struct leftover {
+    task* of;
+    explicit leftover(task& ended) noexcept : of(&ended) {}
+    leftover(leftover&& other) noexcept : of(std::exchange(other.of, nullptr)) {}
+    ~leftover() {
+        if (!of) return;
+        of->drop_outcome();
+        of->destroy();
+    }
+};
+
+// A fiber that gets rid of this one, which somebody still had a handle to when it ended; null if there is no memory.
+task* task::undertaker() noexcept {
+    leftover self(*this);
+    try {
+        return &make_task(
+            {.name = "what is left of " + name()}, [](leftover&&) {}, std::move(self));
+    } catch (...) {
+        self.of = nullptr;
+        return nullptr;
+    }
+}
+
+void task::unreferenced() noexcept {
+    if (has_outcome_to_drop()) [[unlikely]]
+        return unreferenced_with_outcome();
     destroy();
+}
+
+void task::unreferenced_with_outcome() noexcept {
+    bool const in_hub = this_thread.current && this_thread.current == this_scheduler.loop;
+    if (task* const other = in_hub ? undertaker() : nullptr) return run_now(*other);
+    drop_outcome();
+    destroy();
+}
+
+void task::unreferenced_on_leaving() noexcept {
+    if (task* const other = has_outcome_to_drop() ? undertaker() : nullptr) {
+        other->start();
+        return other->release();
+    }
+    unreferenced();
 }
 
 link_id add_link(task& to, std::unique_ptr<fiber_link> link) {

@@ -46,8 +46,10 @@ enum class which_ends { all, successes, failures };
 template <class T>
 class fiber;
 
-/// A handle to a fiber, whatever it returns. Counted: an exception that nobody has asked for is reported when the last
-/// handle goes, and the fiber's stack is kept until then. Any thread, unless a function says otherwise.
+/// A handle to a fiber, whatever it returns. Counted: the fiber's stack and its outcome are kept until the last handle
+/// goes. What nobody can fetch any more is destroyed then, an exception that nobody has asked for is reported; if there
+/// is no handle when the fiber ends, it does both itself, before it has ended, and may wait while it does. Any thread,
+/// unless a function says otherwise.
 class COIR_API any_fiber {
 public:
     /// Refers to nothing. Nothing but the comparison, the test by bool and assignment is defined then.
@@ -63,8 +65,8 @@ public:
         std::swap(task_, other.task_);
         return *this;
     }
-    /// The fiber goes on. The last handle to one that has ended frees its stack, and reports an exception that nobody
-    /// has asked for.
+    /// The fiber goes on. The last handle to one that has ended destroys its result, reports an exception that nobody
+    /// has asked for, and frees its stack; if it goes in a hub's own callback, a fiber is made for that.
     ~any_fiber() {
         if (task_) task_->release();
     }
@@ -237,7 +239,8 @@ fiber(spawn_options, F, A...) -> fiber<std::invoke_result_t<std::decay_t<F>, std
 /// @endcond
 
 /// A fiber that will run `function(arguments...)` as soon as the caller parks, after those spawned or woken before.
-/// Function and arguments are moved or copied to the fiber's stack and destroyed when the function has returned.
+/// Function and arguments are moved or copied to the fiber's stack and destroyed when the function has returned. So is
+/// its result if no handle is left by then; it is destroyed by the fiber itself, which may wait while it does.
 /// Throws what acquire_stack and hub::current throw, and std::system_error(EINVAL) if function and arguments take more
 /// than half of the stack. Any thread; the fiber stays on it. gevent: spawn.
 template <class F, class... A>
@@ -310,8 +313,9 @@ struct unhandled_exception {
 };
 
 /// What is done with unhandled exceptions from now on, process-wide; an empty function: a report on stderr. Returns
-/// what it was before. The function is called on the thread that found it out, when the last handle to the fiber goes;
-/// it must not wait, and what it throws ends the program. Any thread. gevent: hub.handle_error.
+/// what it was before. The function is called on the thread that found it out, when the last handle to the fiber goes,
+/// or by the fiber itself before it ends if there is none; it must not wait, and what it throws ends the program. Any
+/// thread. gevent: hub.handle_error.
 COIR_API std::function<void(unhandled_exception const&)>
 on_unhandled_exception(std::function<void(unhandled_exception const&)> hook);
 

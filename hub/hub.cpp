@@ -54,7 +54,7 @@ hub& hub::current() {
             release_stack(place);
             throw;
         }
-        at_thread_end(*made);
+        at_thread_end(*made); // which the thread's own context has prepared: it does not throw
         this_scheduler.owner = made;
         this_scheduler.loop = made;
         this_thread.last_resort = made;
@@ -71,7 +71,7 @@ hub::hub(stack where)
       trim_([](coir::timer& due) noexcept {
           if (trim_stacks()) hub::current().timers_.set(due, steady_now() + trim_interval);
       }),
-      thread_(context_of_thread()), registration_(*this) {
+      greenlets_(this_thread.first_greenlet), thread_(context_of_thread()), registration_(*this) {
     loop_->set_bit(registration_.bit());
     context::prepare(place_on_top(place, 0));
     parent = &thread_;
@@ -302,17 +302,21 @@ void hub::strike(context& ended) noexcept {
 
 std::string hub::report() const {
     std::string lines;
-    auto const line = [&](context const& one) {
+    auto const line = [&](context& one) {
         static constexpr char const* states[] = {"not started", "ready", "running", "parked", "switched away", "ended"};
         lines += std::string("  ") + one.name() + ": " + states[std::size_t(one.state.load())];
-        if (one.state == run_state::parked && one.waits_for) {
-            lines += std::string(", waits for ") + one.waits_for;
-            if (one.waits_on >= 0) lines += std::string(" ") + std::to_string(one.waits_on);
+        context const& waits = waiting_for(one);
+        if (&waits != &one) lines += ", in " + waits.name();
+        if (waits.state == run_state::parked && waits.waits_for) {
+            lines += std::string(", waits for ") + waits.waits_for;
+            if (waits.waits_on >= 0) lines += std::string(" ") + std::to_string(waits.waits_on);
         }
         lines += "\n";
     };
     line(thread_);
     for (context* each = first_alive_; each; each = each->next_alive) line(*each);
+    for (context* each = greenlets_; each; each = each->next_alive) // a generator's body has its consumer's line
+        if (!each->stands_for && (each->state == run_state::parked || each->state == run_state::ready)) line(*each);
     return lines;
 }
 

@@ -153,7 +153,8 @@ public:
     /// `until` has passed first. Throws what interrupts the caller. gevent: hub.join, wait().
     bool join(deadline until = {});
 
-    /// One line per fiber of this hub: its name, its state and what it waits for. Allocates.
+    /// One line per fiber of this hub: its name, its state and what it waits for, itself or in a generator. Those of
+    /// raw greenlets that wait follow. Allocates.
     std::string report() const;
 
     /// Fibers that were spawned here and have not ended.
@@ -256,6 +257,7 @@ private:
     watcher_list watchers_;
     std::size_t alive_ = 0;
     context* first_alive_ = nullptr;
+    context* const& greenlets_;     // the first of the thread's that have begun; the rest follow as above
     context& thread_;               // the thread's own fiber
     hub_registration registration_; // the last: others find the hub from then on
 };

@@ -34,6 +34,7 @@ namespace detail {
 
 struct start_timer;
 struct notifier;
+struct leftover;
 
 // The control block of a fiber. It has a reference for the handle that spawn returns, and from its start one for
 // itself, until it has ended and nobody runs on its stack any more.
@@ -42,6 +43,7 @@ struct COIR_API task : context, source {
     std::atomic<bool> error_seen{false};    // someone asked: then it is theirs to report
     std::atomic<bool> started{false};       // to be given to the hub, at once or for later, or ended without; only once
     bool begun = false;                     // its function was called
+    bool result_runs_code = false;          // when it is destroyed
     bool returned = false;                  // it has a result; one that is over without it or an error had fiber_exit
     std::exception_ptr error;               // what it ended with …
     std::unique_ptr<stack_trace> thrown_at; // … and where that was thrown
@@ -69,12 +71,21 @@ struct COIR_API task : context, source {
 
 private:
     friend struct notifier;
+    friend struct leftover;
     context& body() noexcept final;
     void unreferenced() noexcept final;
+    void unreferenced_on_leaving() noexcept final;
+    // What may wait when it goes.
+    bool has_outcome_to_drop() const noexcept { return error || (result_runs_code && returned); }
+    bool nobody_can_ask() noexcept;
+    [[gnu::noinline]] void drop_outcome() noexcept;
+    [[gnu::noinline]] void unreferenced_with_outcome() noexcept;
+    task* undertaker() noexcept;
     void finish() noexcept;
     void never_begin(std::exception_ptr const& why) noexcept;
     virtual void run() = 0;                // calls the function and keeps its result; destroys the function
     virtual void drop_call() noexcept = 0; // destroys the function without calling it
+    virtual void drop_result() noexcept = 0;
     virtual void destroy() noexcept = 0;
 };
 
@@ -99,6 +110,8 @@ struct task_of final : task_with_result<std::invoke_result_t<F, A...>> {
     template <class... From>
     explicit task_of(stack where, From&&... from)
         : task_with_result<result_type>(where), call(std::forward<From>(from)...) {
+        if constexpr (std::is_object_v<result_type>)
+            this->result_runs_code = !std::is_trivially_destructible_v<result_type>;
         this->prepare(reinterpret_cast<std::byte*>(this));
     }
     ~task_of() override {
@@ -128,6 +141,9 @@ private:
     }
     void drop_call() noexcept override {
         if (!std::exchange(called, true)) call.~call_type();
+    }
+    void drop_result() noexcept override {
+        if constexpr (std::is_object_v<result_type>) this->result.reset();
     }
     void destroy() noexcept override { destroy_in_place(*this); }
 

@@ -4,11 +4,13 @@
 #include "fiber/describe.h"
 #include "fiber/thread_lock.h"
 #include "hub/fiber.h"
+#include "hub/scheduler.h"
 
 #include <cstdio>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <pthread.h>
 #include <utility>
 
 namespace coir {
@@ -22,8 +24,18 @@ struct unhandled_hook {
 
 // Never destroyed: fibers may end after static destruction has begun.
 unhandled_hook& current_hook() {
-    static unhandled_hook& only = *new unhandled_hook;
+    static unhandled_hook& only = *[] {
+        static constinit unhandled_hook* made = nullptr;
+        made = new unhandled_hook;
+        pthread_atfork([] { made->lock.lock(); }, [] { made->lock.unlock(); }, [] { made->lock.unlock(); });
+        return made;
+    }();
     return only;
+}
+
+void print(unhandled_exception const& what) noexcept {
+    std::fprintf(stderr, "coir: %s ended with an exception that nobody fetched: %s\n%s", what.name.c_str(),
+                 describe(what.error).c_str(), what.where.c_str());
 }
 
 } // namespace
@@ -45,8 +57,11 @@ void report_unhandled(unhandled_exception const& what) noexcept {
     auto const hook = current.function;
     held.unlock();
     if (hook && *hook) return (*hook)(what);
-    std::fprintf(stderr, "coir: %s ended with an exception that nobody fetched: %s\n%s", what.name.c_str(),
-                 describe(what.error).c_str(), what.where.c_str());
+    // Writing may wait, which a fiber can and the hub cannot.
+    if (this_thread.current && this_thread.current == this_scheduler.loop) try {
+            return detail::run_now(detail::make_task({.name = "a report"}, print, what));
+        } catch (...) {} // no memory
+    print(what);
 }
 
 } // namespace coir

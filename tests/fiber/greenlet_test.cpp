@@ -669,3 +669,30 @@ TEST(greenlet_trace, the_hubs_own_switches_are_not_told) {
     waits.switch_to();
     EXPECT_EQ(trace.take(), (lines{"switch main waits", "switch waits main"}));
 }
+
+// Waits while it goes, which only one that has not ended can.
+TEST(greenlet, what_nobody_gets_of_one_that_is_dropped_may_wait_while_it_goes) {
+    struct slow {
+        bool* went;
+        slow(bool& to_tell) : went(&to_tell) {}
+        slow(slow&& other) noexcept : went(std::exchange(other.went, nullptr)) {}
+        ~slow() {
+            if (!went) return;
+            coir::sleep(1ms);
+            *went = true;
+        }
+    };
+    bool went = false;
+    coir::spawn([&] {
+        coir::greenlet dropped([&] {
+            try {
+                coir::greenlet::current().parent().switch_to();
+            } catch (coir::fiber_exit const&) {}
+            return slow(went);
+        });
+        dropped.switch_to();
+        dropped = {};
+        EXPECT_TRUE(went);
+    }).join();
+    EXPECT_TRUE(went);
+}

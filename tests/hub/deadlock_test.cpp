@@ -91,3 +91,30 @@ TEST_ALONE(deadlock, is_found_beside_an_idle_worker_that_has_a_hub) {
     EXPECT_TRUE(set.wait());
     works.get();
 }
+
+TEST_ALONE(deadlock, names_those_that_wait_in_a_generator_or_a_greenlet) {
+    coir::event never, other;
+    auto in_generator = coir::spawn({.name = "consumer"}, [&] {
+        coir::generator<int> numbers{[&](auto& out) {
+            never.wait();
+            out.yield(1);
+        }};
+        numbers.next();
+    });
+    auto in_greenlet = coir::spawn({.name = "switcher"}, [&] {
+        coir::greenlet waits([&] { never.wait(); });
+        waits.switch_to();
+    });
+    coir::yield();
+    std::string const report = deadlock_of([&] { other.wait(); });
+    EXPECT_TRUE(contains(report, "consumer: switched away, in generator-")) << report;
+    EXPECT_EQ(report.find(", waits for event\n", report.find("consumer")),
+              report.find(", waits", report.find("consumer")))
+        << report;
+    EXPECT_TRUE(contains(report, "greenlet-")) << report;
+    EXPECT_TRUE(contains(report, ": parked, waits for event\n")) << report;
+    never.set();
+    in_generator.join();
+    in_greenlet.join();
+    EXPECT_FALSE(contains(coir::hub::current().report(), "greenlet-"));
+}

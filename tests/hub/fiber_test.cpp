@@ -233,6 +233,79 @@ TEST(fiber, an_exception_while_a_fiber_is_made_leaks_nothing) {
     EXPECT_EQ(coir::hub::current().alive(), 0u);
 }
 
+namespace {
+
+// A result that takes its time to go: closes a session, writes a line.
+struct slow_to_go {
+    std::shared_ptr<std::string> went; // where: the name of who destroyed it
+    slow_to_go(std::shared_ptr<std::string> to_tell) : went(std::move(to_tell)) {}
+    slow_to_go(slow_to_go&&) = default;
+    ~slow_to_go() {
+        if (!went) return;
+        std::string const where = coir::context::current().name();
+        coir::sleep(1ms);
+        *went = where;
+    }
+};
+
+} // namespace
+
+TEST(fiber, a_result_that_nobody_can_fetch_is_destroyed_by_the_fiber_itself) {
+    auto went = std::make_shared<std::string>();
+    coir::event go, other;
+    bool timed_out = false;
+    coir::spawn({.name = "its own"}, [&] {
+        go.wait();
+        return slow_to_go(went);
+    });
+    auto waits = coir::spawn([&] { timed_out = !other.wait(); }); // goes on when the first one ends
+    coir::yield();
+    go.set();
+    other.set();
+    waits.join();
+    EXPECT_FALSE(timed_out) << "its wait had no end, and what it waited for was there";
+    EXPECT_TRUE(coir::hub::current().join());
+    EXPECT_EQ(*went, "its own");
+}
+
+TEST(fiber, a_result_whose_last_handle_goes_in_the_hub_is_destroyed_by_a_fiber) {
+    auto went = std::make_shared<std::string>();
+    coir::fiber<slow_to_go> handle({.name = "mine"}, [went] { return slow_to_go(went); });
+    handle.rawlink([kept = handle](auto&) {}); // which the hub destroys
+    handle.start();
+    handle = {};
+    EXPECT_TRUE(coir::hub::current().join());
+    EXPECT_EQ(*went, "what is left of mine");
+}
+
+TEST(fiber, an_exception_is_reported_also_when_the_hub_has_the_last_handle) {
+    std::string const report = report_of([] {
+        coir::spawn([] { throw std::runtime_error("nobody's"); }).rawlink([](auto&) {});
+        coir::hub::current().join();
+    });
+    EXPECT_NE(report.find("nobody's"), report.npos) << report;
+}
+
+TEST(fiber, a_report_that_waits_keeps_nobody_from_running) {
+    std::string order;
+    coir::event reported, ran;
+    auto const before = coir::on_unhandled_exception([&](coir::unhandled_exception const&) {
+        order += "report ";
+        reported.set();
+        ran.wait();
+        order += "goes on ";
+    });
+    coir::spawn([] { throw std::runtime_error("nobody's"); });
+    coir::spawn([&] {
+        reported.wait();
+        order += "another ";
+        ran.set();
+    });
+    EXPECT_TRUE(coir::hub::current().join());
+    coir::on_unhandled_exception(before);
+    EXPECT_EQ(order, "report another goes on ");
+}
+
 TEST(fiber, fibers_spawn_fibers) {
     std::function<int(int)> fib = [&](int n) -> int {
         if (n < 2) return n;

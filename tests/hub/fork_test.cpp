@@ -4,6 +4,7 @@
 #include "hub/offload.h"
 #include "tests/rerun.h"
 
+#include <atomic>
 #include <chrono>
 #include <gtest/gtest.h>
 #include <linux/filter.h>
@@ -15,6 +16,7 @@
 #include <system_error>
 #include <thread>
 #include <unistd.h>
+#include <vector>
 
 using coir::hub;
 using namespace std::chrono_literals;
@@ -207,4 +209,34 @@ TEST(fork, a_child_that_can_have_no_epoll_set_sleeps_and_is_told_when_it_waits_f
     int const status = exit_status_of(child);
     if (status == not_allowed) GTEST_SKIP() << "no filter of system calls is allowed here";
     EXPECT_EQ(status, 0);
+}
+
+// Another thread carves stacks, and asks for the hook, whenever this one forks.
+TEST(fork, the_child_can_make_fibers_whatever_other_threads_did_meanwhile) {
+    coir::sleep(1us);
+    std::atomic<bool> end{false};
+    std::thread carving([&] {
+        std::vector<coir::fiber<void>> all;
+        while (!end && all.size() < 60'000) all.push_back(coir::spawn([] {}));
+    });
+    std::thread hooking([&] {
+        while (!end) coir::on_unhandled_exception({});
+    });
+    for (int i = 0; i < 100; ++i) {
+        pid_t const child = fork();
+        if (child == 0) {
+            alarm(20); // instead of hanging
+            coir::on_unhandled_exception({});
+            _exit(coir::spawn({.stack_size = 128 * 1024}, [] { return 7; }).get());
+        }
+        int status = 0;
+        EXPECT_EQ(waitpid(child, &status, 0), child);
+        if (!WIFEXITED(status) || WEXITSTATUS(status) != 7) {
+            ADD_FAILURE() << "child " << i << ": " << status;
+            break;
+        }
+    }
+    end = true;
+    carving.join();
+    hooking.join();
 }
