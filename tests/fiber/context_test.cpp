@@ -3,6 +3,7 @@
 #include "fiber/greenlet.h"
 
 #include <cerrno>
+#include <cfenv>
 #include <cstdint>
 #include <exception>
 #include <gtest/gtest.h>
@@ -172,17 +173,21 @@ TEST(context, an_exception_unwinds_frames_that_were_switched_away) {
     EXPECT_TRUE(deep.dead());
 }
 
-TEST(context, floating_point_modes_are_callee_saved_state) {
-    double kept = 0;
-    greenlet other([&kept] {
-        double volatile third = 1.0 / 3.0;
-        double const before = third;
+TEST(context, each_has_its_own_rounding_mode) {
+    std::vector<int> seen;
+    greenlet other([&seen] {
+        std::fesetround(FE_UPWARD);
         back();
-        kept = before;
+        seen.push_back(std::fegetround());
     });
     other.switch_to();
+    EXPECT_EQ(std::fegetround(), FE_TONEAREST);
+    std::fesetround(FE_DOWNWARD);
     other.switch_to();
-    EXPECT_EQ(kept, 1.0 / 3.0);
+    int const after = std::fegetround();
+    std::fesetround(FE_TONEAREST);
+    EXPECT_EQ(after, FE_DOWNWARD);
+    EXPECT_EQ(seen, std::vector<int>{FE_UPWARD});
 }
 
 TEST(context, names_tell_kind_and_number_and_ids_are_never_reused) {

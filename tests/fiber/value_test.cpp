@@ -1,6 +1,7 @@
 #include "fiber/value.h"
 
 #include <array>
+#include <cstdint>
 #include <gtest/gtest.h>
 #include <memory>
 #include <string>
@@ -56,12 +57,26 @@ TEST(value, holds_what_only_moves) {
 }
 
 TEST(value, over_aligned_objects_are_aligned) {
+    static int made = 0, askew = 0; // objects were made; of these, at no multiple of 64
     struct alignas(64) wide {
-        char bytes[64];
+        char bytes[64]{};
+        wide() noexcept { note(); }
+        wide(wide const&) noexcept { note(); }
+        void note() const noexcept {
+            ++made;
+            askew += reinterpret_cast<std::uintptr_t>(this) % 64 != 0;
+        }
     };
-    value v(wide{});
-    auto moved = std::move(v);
-    EXPECT_NO_THROW(moved.take<wide>());
+    char first = 0;
+    for (std::size_t each = 1; each < 200; each += 7) {
+        std::unique_ptr<char[]> const beside(new char[each]);
+        value v(wide{});
+        auto moved = std::move(v);
+        EXPECT_NO_THROW(first = moved.take<wide>().bytes[0]);
+    }
+    EXPECT_EQ(first, 0);
+    EXPECT_GE(made, 2 * 29);
+    EXPECT_EQ(askew, 0);
 }
 
 TEST(value, a_wrong_type_is_named_and_nothing_is_lost) {

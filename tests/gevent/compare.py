@@ -50,6 +50,8 @@ def compare(name):
             wrong += [f'{side} said: {line}' for line in said.splitlines()]
     if not log:
         wrong.append('gevent logged nothing, which proves nothing')
+    if any('this is never said' in line for line in log + our_log):
+        wrong.append('a line was reached that is never to be')
     return wrong
 
 
