@@ -212,30 +212,6 @@ void task::drop_outcome() noexcept {
     drop_result();
 }
 
-// Owned by the fiber that gets rid of an ended one.
-struct leftover {
-    task* of;
-    explicit leftover(task& ended) noexcept : of(&ended) {}
-    leftover(leftover&& other) noexcept : of(std::exchange(other.of, nullptr)) {}
-    ~leftover() {
-        if (!of) return;
-        of->drop_outcome();
-        of->destroy();
-    }
-};
-
-// A fiber that gets rid of this one, which somebody still had a handle to when it ended; null if there is no memory.
-task* task::undertaker() noexcept {
-    leftover self(*this);
-    try {
-        return &make_task(
-            {.name = "what is left of " + name()}, [](leftover&&) {}, std::move(self));
-    } catch (...) {
-        self.of = nullptr;
-        return nullptr;
-    }
-}
-
 void task::unreferenced() noexcept {
     if (has_outcome_to_drop()) [[unlikely]]
         return unreferenced_with_outcome();

@@ -1,5 +1,6 @@
-// Exceptions that nobody asked for: a line on stderr and the stack they were thrown on, or what the program does
-// instead.
+// What nobody asked for. An exception: a line on stderr and the stack it was thrown on, or what the program does
+// instead. An outcome that goes where nothing may wait: a fiber for it. (Not in fiber.cpp, where the compiler would
+// take the only task it sees for the likely one.)
 
 #include "fiber/describe.h"
 #include "fiber/thread_lock.h"
@@ -63,5 +64,33 @@ void report_unhandled(unhandled_exception const& what) noexcept {
         } catch (...) {} // no memory
     print(what);
 }
+
+namespace detail {
+
+// Owned by the fiber that gets rid of an ended one.
+struct leftover {
+    task* of;
+    explicit leftover(task& ended) noexcept : of(&ended) {}
+    leftover(leftover&& other) noexcept : of(std::exchange(other.of, nullptr)) {}
+    ~leftover() {
+        if (!of) return;
+        of->drop_outcome();
+        of->destroy();
+    }
+};
+
+// A fiber that gets rid of this one, which somebody still had a handle to when it ended; null if there is no memory.
+task* task::undertaker() noexcept {
+    leftover self(*this);
+    try {
+        return &make_task(
+            {.name = "what is left of " + name()}, [](leftover&&) {}, std::move(self));
+    } catch (...) {
+        self.of = nullptr;
+        return nullptr;
+    }
+}
+
+} // namespace detail
 
 } // namespace coir
