@@ -8,9 +8,9 @@ static char buffer[64], more[64];
 
 static void writes_later(void) {
     close(ends[0]);
-    a_while();
+    until_parent_waits();
     write_all(ends[1], "late", 4);
-    a_while();
+    until_parent_waits();
 }
 
 static struct aiocb request(int fd, void* data, size_t size, off_t at, int what) {

@@ -21,7 +21,7 @@ static void bound(int fd) {
 
 static void connects_late(void) {
     for (int i = 0; i < 3; ++i) {
-        a_while();
+        until_parent_waits();
         int const fd = (int)MUST(socket(AF_INET, SOCK_STREAM, 0));
         MUST(connect(fd, (struct sockaddr*)&address, sizeof address));
         write_all(fd, "hello", 5);

@@ -13,12 +13,12 @@ static uint64_t number;
 
 static void adds(void) {
     number = 5;
-    a_while();
+    until_parent_waits();
     MUST(write(counter, &number, sizeof number));
 }
 
 static void takes(void) {
-    a_while();
+    until_parent_waits();
     MUST(read(counter, &number, sizeof number));
     printf("other side took %llu\n", (unsigned long long)number);
 }
@@ -69,8 +69,8 @@ static void timers(void) {
     close(timer);
 }
 
-static void signals_parent(void) {
-    a_while();
+static void sends_two(void) {
+    until_parent_waits();
     kill(getppid(), SIGUSR1);
     union sigval const value = {77};
     sigqueue(getppid(), SIGUSR2, value);
@@ -83,7 +83,7 @@ static void signals(void) {
     sigaddset(&wanted, SIGUSR2);
     sigprocmask(SIG_BLOCK, &wanted, NULL);
     int const fd = (int)MUST(signalfd(-1, &wanted, 0));
-    pid_t const other = child(signals_parent);
+    pid_t const other = child(sends_two);
     int seen = 0, value = 0, from = 0;
     while (seen != 3) {
         struct signalfd_siginfo about;
@@ -101,11 +101,11 @@ static void signals(void) {
 }
 
 static void changes_files(void) {
-    a_while();
+    until_parent_waits();
     int const fd = (int)MUST(open("watched/file", O_WRONLY | O_CREAT, 0600));
     write_all(fd, "x", 1);
     close(fd);
-    a_while();
+    until_parent_waits();
     MUST(rename("watched/file", "watched/other"));
     MUST(unlink("watched/other"));
     MUST(rmdir("watched"));

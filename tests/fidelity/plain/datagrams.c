@@ -24,7 +24,7 @@ static int udp(struct sockaddr_in* bound) {
 static void sends_to_here(void) {
     struct sockaddr_in own;
     int const fd = udp(&own);
-    a_while();
+    until_parent_waits();
     MUST(sendto(fd, "first", 5, 0, (struct sockaddr*)&here, sizeof here));
     MUST(sendto(fd, "", 0, 0, (struct sockaddr*)&here, sizeof here));
     MUST(sendto(fd, "longer than it is read", 22, 0, (struct sockaddr*)&here, sizeof here));
@@ -33,7 +33,7 @@ static void sends_to_here(void) {
     socklen_t length = sizeof from;
     show("other side", got, MUST(recvfrom(fd, got, sizeof got, 0, (struct sockaddr*)&from, &length)));
     printf("from there: %d\n", from.sin_port == here.sin_port);
-    a_while();
+    until_parent_waits();
     for (int i = 0; i < 3; ++i) {
         char text[] = {'m', (char)('0' + i)};
         MUST(sendto(fd, text, sizeof text, 0, (struct sockaddr*)&here, sizeof here));
@@ -122,10 +122,10 @@ static void unix_datagrams(void) {
 
 static void packs(void) {
     close(ends[0]);
-    a_while();
+    until_parent_waits();
     MUST(send(ends[1], "one packet", 10, 0));
     MUST(send(ends[1], "another", 7, 0));
-    a_while();
+    until_parent_waits();
 }
 
 static void packets(void) {
@@ -150,7 +150,7 @@ static void sends_descriptors(void) {
     close(ends[0]);
     int pipes[2];
     MUST(pipe(pipes));
-    a_while();
+    until_parent_waits();
     struct iovec whole = {"!", 1};
     union {
         struct cmsghdr header;
@@ -170,7 +170,7 @@ static void sends_descriptors(void) {
     memcpy(CMSG_DATA(header), pipes, sizeof pipes);
     MUST(sendmsg(ends[1], &message, 0));
     close(pipes[0]);
-    a_while();
+    until_parent_waits();
     write_all(pipes[1], "through a pipe that was sent", 28);
 }
 

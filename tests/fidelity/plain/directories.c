@@ -32,7 +32,7 @@ static void list(char const* name) {
 }
 
 static void makes_later(void) {
-    a_while();
+    until_parent_waits();
     MUST(mkdir("late", 0700));
     MUST(rename("late", "tree/late"));
 }

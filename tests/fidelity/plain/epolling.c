@@ -8,13 +8,13 @@ static char buffer[16];
 
 static void writes(void) {
     close(ends[0]);
-    a_while();
+    until_parent_waits();
     write_all(ends[1], "abc", 3);
     read_all(ends[1], buffer, 1);
-    a_while();
+    until_parent_waits();
     write_all(ends[1], "def", 3);
     read_all(ends[1], buffer, 1);
-    a_while();
+    until_parent_waits();
 }
 
 static void tell_events(struct epoll_event const* events, long count) {
@@ -93,13 +93,13 @@ static void kinds(void) {
 static int inner;
 
 static void writes_once(void) {
-    a_while();
+    until_parent_waits();
     write_all(ends[1], "n", 1);
 }
 
 /* A set in a set, and an empty one that gets its first descriptor from a thread that waits beside. */
 static void* adds(void* set) {
-    a_while();
+    until_main_waits();
     struct epoll_event wanted = {EPOLLIN, {.u64 = 4}};
     epoll_ctl(*(int*)set, EPOLL_CTL_ADD, ends[0], &wanted);
     return NULL;

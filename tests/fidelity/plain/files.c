@@ -10,7 +10,7 @@ static volatile int too_few = -1;
 static void* volatile no_memory = (void*)1;
 
 static void writes_later(void) {
-    a_while();
+    until_parent_waits();
     int const fd = (int)MUST(open("file", O_WRONLY | O_APPEND));
     write_all(fd, " by another", 11);
     MUST(fsync(fd));

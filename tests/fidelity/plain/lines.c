@@ -9,7 +9,7 @@ static void speaks(void) {
     close(ends[0]);
     char const* const pieces[] = {"a whole line\n", "half ", "and half\n", "12 34.5 wo", "rd\n", "0123456789", "no end\n", "x:y:z", "last without end"};
     for (size_t i = 0; i < sizeof pieces / sizeof *pieces; ++i) {
-        a_while();
+        until_parent_waits();
         write_all(ends[1], pieces[i], strlen(pieces[i]));
     }
 }
@@ -59,7 +59,7 @@ static void answers(void) {
     FILE* const out = fdopen(back[1], "w");
     if (!in || !out) give_up("fdopen");
     while (fgets(line, sizeof line, in)) {
-        a_while();
+        until_parent_waits();
         fprintf(out, "you said %s", line);
         if (fflush(out)) give_up("fflush");
     }
@@ -91,12 +91,8 @@ enum { large = 200000 };
 
 static void reads_slowly(void) {
     close(ends[1]);
-    char* const data = malloc(large + 1000);
-    if (!data) give_up("malloc");
-    a_while();
-    size_t const got = read_all(ends[0], data, large + 1000);
-    printf("other side: %zu bytes, sum %08x\n", got, sum_of(data, got));
-    free(data);
+    until_parent_waits();
+    tell_bytes(ends[0], large + 1000);
 }
 
 static void writing(void) {

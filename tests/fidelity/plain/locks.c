@@ -6,12 +6,11 @@
 static int fd, ready[2];
 static char byte;
 
-static void holds(void) { /* until a while after it said that it does */
+static void holds(void) { /* until the parent waits, which was told that it does */
     int const own = (int)MUST(open("locked", O_RDWR));
     MUST(flock(own, LOCK_EX));
     write_all(ready[1], "r", 1);
-    a_while();
-    a_while();
+    until_parent_waits();
     write_all(own, "child was here", 14);
     close(own);
 }
@@ -45,8 +44,7 @@ static void holds_region(void) {
     struct flock lock = region(F_WRLCK, 10, 10);
     MUST(fcntl(fd, F_SETLK, &lock));
     write_all(ready[1], "r", 1);
-    a_while();
-    a_while();
+    until_parent_waits();
 }
 
 static void regions(void) {
@@ -78,8 +76,7 @@ static void holds_open_file(void) {
     struct flock lock = region(F_WRLCK, 0, 0);
     MUST(fcntl(own, F_OFD_SETLKW, &lock));
     write_all(ready[1], "r", 1);
-    a_while();
-    a_while();
+    until_parent_waits();
     close(own);
 }
 
@@ -96,28 +93,20 @@ static void open_files(void) {
     close(second);
 }
 
-static volatile sig_atomic_t handled;
-static void on_signal(int number) { handled = number; }
-
 static void signals_and_holds(void) {
     struct flock lock = region(F_WRLCK, 50, 1);
     int const own = (int)MUST(open("locked", O_RDWR));
     MUST(flock(own, LOCK_EX));
     MUST(fcntl(own, F_SETLKW, &lock));
     write_all(ready[1], "r", 1);
+    signals_parent();
+    signals_parent();
     until_parent_waits();
-    kill(getppid(), SIGUSR1);
-    until_parent_waits();
-    kill(getppid(), SIGUSR1);
-    a_while();
     close(own);
 }
 
 static void interrupted(void) {
-    struct sigaction action;
-    memset(&action, 0, sizeof action);
-    action.sa_handler = on_signal;
-    sigaction(SIGUSR1, &action, NULL);
+    handles(SIGUSR1, 0);
     pid_t const other = child(signals_and_holds);
     read_all(ready[0], &byte, 1);
     UNTIL(handled, flock(fd, LOCK_EX));

@@ -11,19 +11,15 @@ enum { large = 300000 };
 static void writes_slowly(void) {
     close(ends[0]);
     for (int i = 0; i < 3; ++i) {
-        a_while();
+        until_parent_waits();
         write_all(ends[1], &"xyz"[i], 1);
     }
 }
 
 static void reads_all(void) {
     close(ends[1]);
-    char* data = malloc(large);
-    if (!data) give_up("malloc");
-    a_while();
-    size_t const got = read_all(ends[0], data, large);
-    printf("other side: %zu bytes, sum %08x\n", got, sum_of(data, got));
-    free(data);
+    until_parent_waits();
+    tell_bytes(ends[0], large);
 }
 
 static void simple(void) {
@@ -71,21 +67,15 @@ static void limits(void) {
     close(ends[0]);
 }
 
-static volatile sig_atomic_t broken;
-static void on_broken(int number) { broken = number; }
-
 static void leaves(void) {
     close(ends[1]);
     char few[10];
     read_all(ends[0], few, sizeof few);
-    a_while();
+    until_parent_waits();
 }
 
 static void nobody_reads(void) {
-    struct sigaction action;
-    memset(&action, 0, sizeof action);
-    action.sa_handler = on_broken;
-    sigaction(SIGPIPE, &action, NULL);
+    handles(SIGPIPE, 0);
     MUST(pipe(ends));
     pid_t other = child(leaves);
     close(ends[0]);
@@ -94,7 +84,7 @@ static void nobody_reads(void) {
     long count, wrote = 0; /* waits, and then nobody is there any more: how much went is for the kernel to say */
     while ((count = AGAIN(write(ends[1], data, large))) > 0) wrote += count;
     unless_hard(count, "write");
-    printf("some went: %d, then %s, signal %d\n", wrote > 0, strerrorname_np(errno), broken == SIGPIPE);
+    printf("some went: %d, then %s, signal %d\n", wrote > 0, strerrorname_np(errno), (int)handled);
     free(data);
     close(ends[1]);
     ended(other);
@@ -102,15 +92,15 @@ static void nobody_reads(void) {
 }
 
 static void opens_for_writing(void) {
-    a_while();
+    until_parent_waits();
     int const fd = (int)MUST(open("fifo", O_WRONLY));
     write_all(fd, "through", 7);
-    a_while();
+    until_parent_waits();
     close(fd);
 }
 
 static void opens_for_reading(void) {
-    a_while();
+    until_parent_waits();
     int const fd = (int)MUST(open("fifo", O_RDONLY));
     char got[8] = "";
     read_all(fd, got, 7);

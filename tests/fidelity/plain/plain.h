@@ -9,6 +9,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -93,6 +94,13 @@ static UNUSED long told(char const* what, long result, int expected) {
 #define TELL(call) told(#call, AGAIN(call), 0)
 /* The same, where the error is what is to be seen. */
 #define FAILS(error, call) told(#call, AGAIN(call), error)
+/* The same of an attempt that is not to wait: a fault that says EAGAIN comes before the refusal. */
+#define REFUSES(error, call)                                                                                           \
+    (__extension__({                                                                                                   \
+        long const refuses_ = AGAIN(call);                                                                             \
+        if (IS_CAREFUL && refuses_ == -1 && errno == EAGAIN) errno = (error);                                          \
+        told(#call, refuses_, error);                                                                                  \
+    }))
 /* What a handler is to end, and `ran` says that it did. */
 #define UNTIL(ran, call)                                                                                               \
     (__extension__({                                                                                                   \
@@ -183,26 +191,96 @@ static UNUSED size_t read_all(int fd, void* data, size_t size) {
     return done;
 }
 
-/* So that the other side is likely to wait already; nothing depends on it. */
-static UNUSED void a_while(void) {
-    struct timespec left = {0, 12 * 1000 * 1000};
+static UNUSED void nap(int milliseconds) {
+    struct timespec left = {0, milliseconds * 1000000l};
     while (nanosleep(&left, &left) == -1 && errno == EINTR) {}
 }
 
-/* Of a child: until its parent waits, in whatever call. */
+/* So that the other side is likely to wait already; nothing depends on it. */
+static UNUSED void a_while(void) { nap(12); }
+
+/* Whether a thread waits, or is gone, by its stat file. */
+static UNUSED int is_waiting(char const* stat_file) {
+    char text[200];
+    int const fd = open(stat_file, O_RDONLY);
+    if (fd == -1 && errno == ENOENT) return 1;
+    if (fd == -1) give_up(stat_file);
+    ssize_t size;
+    do size = read(fd, text, sizeof text - 1);
+    while (size == -1 && errno == EINTR);
+    close(fd);
+    text[size > 0 ? size : 0] = 0;
+    char const* const name_end = strrchr(text, ')');
+    return !name_end || name_end[2] == 'S';
+}
+
+/* Of a child: until its parent waits with all its threads, in whatever calls. */
 static UNUSED void until_parent_waits(void) {
-    char path[40], text[200];
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)getppid());
-    for (int seen = 0; seen < 3;) {
-        a_while();
-        int const fd = open(path, O_RDONLY);
-        ssize_t const size = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-        if (fd >= 0) close(fd);
-        text[size > 0 ? size : 0] = 0;
-        char const* const state = strrchr(text, ')');
-        seen = state && state[1] && state[2] == 'S' ? seen + 1 : 0;
-        if (size <= 0) break;
+    char path[300];
+    snprintf(path, sizeof path, "/proc/%d/task", (int)getppid());
+    for (int seen = 0; seen < 3; ++seen) {
+        nap(5);
+        DIR* const threads = opendir(path);
+        if (!threads) give_up(path);
+        for (struct dirent const* each; (each = readdir(threads));) {
+            char stat_file[600];
+            snprintf(stat_file, sizeof stat_file, "%s/%s/stat", path, each->d_name);
+            if (each->d_name[0] != '.' && !is_waiting(stat_file)) seen = -1;
+        }
+        closedir(threads);
     }
+}
+
+/* Of a thread: until the first one waits. */
+static UNUSED void until_main_waits(void) {
+    for (int seen = 0; seen < 3; ++seen) {
+        char path[60];
+        snprintf(path, sizeof path, "/proc/self/task/%d/stat", (int)getpid());
+        nap(5);
+        if (!is_waiting(path)) seen = -1;
+    }
+}
+
+/* How often a handler of handles() ran. */
+static volatile sig_atomic_t handled UNUSED;
+
+static UNUSED void on_handled(int number) {
+    (void)number;
+    ++handled;
+}
+
+static UNUSED void handles(int number, int flags) {
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_handled;
+    action.sa_flags = flags;
+    sigaction(number, &action, NULL);
+    handled = 0;
+}
+
+/* Of a child. */
+static UNUSED void signals_parent(void) {
+    until_parent_waits();
+    kill(getppid(), SIGUSR1);
+}
+
+/* Of a child: reads up to `most` bytes, or until the end, and says what they were. */
+static UNUSED void tell_bytes(int fd, size_t most) {
+    char* const data = malloc(most);
+    if (!data) give_up("malloc");
+    size_t const got = read_all(fd, data, most);
+    printf("other side: %zu bytes, sum %08x\n", got, sum_of(data, got));
+    free(data);
+}
+
+/* By the clock of pthread's and mqueue's limits. */
+static UNUSED struct timespec in_ms(int milliseconds) {
+    struct timespec at;
+    clock_gettime(CLOCK_REALTIME, &at);
+    at.tv_nsec += milliseconds * 1000000l;
+    at.tv_sec += at.tv_nsec / 1000000000;
+    at.tv_nsec %= 1000000000;
+    return at;
 }
 
 /* A child that runs `does` and ends; what it prints comes when it has ended. */

@@ -9,25 +9,16 @@ static char name[64];
 static mqd_t queue;
 static char got[64];
 
-static struct timespec in_ms(int milliseconds) {
-    struct timespec at;
-    clock_gettime(CLOCK_REALTIME, &at);
-    at.tv_nsec += milliseconds * 1000000l;
-    at.tv_sec += at.tv_nsec / 1000000000;
-    at.tv_nsec %= 1000000000;
-    return at;
-}
-
 static void sends(void) {
-    a_while();
+    until_parent_waits();
     MUST(mq_send(queue, "first", 6, 1));
-    a_while();
+    until_parent_waits();
     MUST(mq_send(queue, "low", 4, 1));
     MUST(mq_send(queue, "high", 5, 9));
 }
 
 static void takes(void) {
-    a_while();
+    until_parent_waits();
     unsigned priority;
     for (int i = 0; i < 3; ++i) MUST(mq_receive(queue, got, sizeof got, &priority));
 }
@@ -71,7 +62,7 @@ static sem_t* shared;
 
 static void posts(void) {
     for (int i = 0; i < 3; ++i) {
-        a_while();
+        until_parent_waits();
         sem_post(shared);
     }
 }

@@ -21,11 +21,11 @@ static void tell_status(int status) {
 }
 
 static void exits_seven(void) {
-    a_while();
+    until_parent_waits();
     _exit(7);
 }
 static void dies(void) {
-    a_while();
+    until_parent_waits();
     raise(SIGKILL);
 }
 static void exits_at_once(void) { _exit(1); }
@@ -169,14 +169,8 @@ static void executed(void) {
     tell_status(status);
 }
 
-static volatile sig_atomic_t handled;
-static void on_child(int number) { handled = number; }
-
 static void told_by_signal(void) {
-    struct sigaction action;
-    memset(&action, 0, sizeof action);
-    action.sa_handler = on_child;
-    sigaction(SIGCHLD, &action, NULL);
+    handles(SIGCHLD, 0);
     pid_t process = child(exits_seven);
     while (!handled) {
         struct timespec left = {0, 10000000};

@@ -3,33 +3,16 @@
 
 #include <sys/epoll.h>
 
-static volatile sig_atomic_t handled, last_value;
-static void on_signal(int number) {
-    (void)number;
-    ++handled;
-}
+static volatile sig_atomic_t last_value;
 static void on_signal_with(int number, siginfo_t* about, void* where) {
     (void)number, (void)where;
     last_value = about->si_value.sival_int;
     ++handled;
 }
 
-static void handles(int number, int flags) {
-    struct sigaction action;
-    memset(&action, 0, sizeof action);
-    action.sa_handler = on_signal;
-    action.sa_flags = flags;
-    sigaction(number, &action, NULL);
-    handled = 0;
-}
-
-static void signals_parent(void) {
-    until_parent_waits();
-    kill(getppid(), SIGUSR1);
-}
 static void signals_parent_twice(void) {
     signals_parent();
-    a_while();
+    until_parent_waits();
     kill(getppid(), SIGUSR2);
 }
 
@@ -78,13 +61,13 @@ static char byte;
 
 static void signals_and_writes(void) {
     signals_parent();
-    a_while();
+    until_parent_waits();
     write_all(ends[1], "x", 1);
 }
 
 static void signals_and_lingers(void) {
     signals_parent();
-    a_while();
+    until_parent_waits();
 }
 
 /* What a read does when a handler ran: without SA_RESTART it ends, with it goes on. */
@@ -154,7 +137,7 @@ static void within(void) {
 
 static void queues(void) {
     union sigval value;
-    a_while();
+    until_parent_waits();
     for (value.sival_int = 1; value.sival_int <= 3; ++value.sival_int) sigqueue(getppid(), SIGRTMIN + 3, value);
 }
 
@@ -165,8 +148,13 @@ static void queued(void) {
     action.sa_flags = SA_SIGINFO | SA_RESTART;
     sigaction(SIGRTMIN + 3, &action, NULL);
     handled = 0;
+    sigset_t blocked, before; /* but in sigsuspend: all of them might come before it */
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGRTMIN + 3);
+    sigprocmask(SIG_BLOCK, &blocked, &before);
     pid_t const other = child(queues);
-    while (handled < 3) pause();
+    while (handled < 3) sigsuspend(&before);
+    sigprocmask(SIG_SETMASK, &before, NULL);
     printf("last %d\n", (int)last_value);
     ended(other);
     struct sigaction now;

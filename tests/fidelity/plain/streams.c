@@ -17,11 +17,11 @@ static void close_pair(void) {
 
 static void sends_pieces(void) {
     close(ends[0]);
-    a_while();
+    until_parent_waits();
     write_all(ends[1], "one", 3);
-    a_while();
+    until_parent_waits();
     write_all(ends[1], "two", 3);
-    a_while();
+    until_parent_waits();
     write_all(ends[1], "three", 5);
 }
 
@@ -30,7 +30,7 @@ static void echoes(void) {
     char got[100];
     ssize_t count;
     while ((count = AGAIN(read(ends[1], got, sizeof got))) > 0) {
-        a_while();
+        until_parent_waits();
         write_all(ends[1], got, (size_t)count);
     }
     unless_hard(count, "read");
@@ -134,13 +134,9 @@ static void several_messages(void) {
 
 static void reads_slowly(void) {
     close(ends[0]);
-    char* data = malloc(large);
-    if (!data) give_up("malloc");
-    a_while();
-    size_t const got = read_all(ends[1], data, large);
-    printf("other side: %zu bytes, sum %08x\n", got, sum_of(data, got));
+    until_parent_waits();
+    tell_bytes(ends[1], large);
     write_all(ends[1], "got it", 6);
-    free(data);
 }
 
 static void much(void) {
@@ -193,19 +189,21 @@ static void the_end(void) {
 static struct sockaddr_in address;
 
 static void resets(void) {
+    until_parent_waits();
     int const fd = (int)MUST(socket(AF_INET, SOCK_STREAM, 0));
     MUST(connect(fd, (struct sockaddr*)&address, sizeof address));
     read_all(fd, buffer, 1);
-    a_while();
+    until_parent_waits();
     struct linger const at_once = {1, 0};
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
     close(fd);
 }
 
 static void talks(void) {
+    until_parent_waits();
     int const fd = (int)MUST(socket(AF_INET, SOCK_STREAM, 0));
     MUST(connect(fd, (struct sockaddr*)&address, sizeof address));
-    a_while();
+    until_parent_waits();
     write_all(fd, "over tcp", 8);
     char got[9] = "";
     size_t const count = read_all(fd, got, 8);

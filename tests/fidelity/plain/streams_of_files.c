@@ -4,7 +4,7 @@
 static char line[200];
 
 static void appends(void) {
-    a_while();
+    until_parent_waits();
     FILE* const out = fopen("text", "a");
     if (!out) give_up("fopen");
     fprintf(out, "appended by another\n");

@@ -13,9 +13,9 @@ static int queue, set;
 
 static void sends(void) {
     struct message one = {1, "first"}, two = {2, "second kind"};
-    a_while();
+    until_parent_waits();
     MUST(msgsnd(queue, &two, sizeof two.text, 0));
-    a_while();
+    until_parent_waits();
     MUST(msgsnd(queue, &one, 10, 0));
 }
 
@@ -28,7 +28,7 @@ static void fills(void) {
 }
 
 static void removes(void) {
-    a_while();
+    until_parent_waits();
     MUST(msgctl(queue, IPC_RMID, NULL));
 }
 
@@ -64,20 +64,20 @@ static void queues(void) {
 
 static void raises(void) {
     struct sembuf up = {1, 2, 0}, down = {0, -1, 0};
-    a_while();
+    until_parent_waits();
     MUST(semop(set, &up, 1));
-    a_while();
+    until_parent_waits();
     MUST(semop(set, &down, 1));
 }
 
 static void undone(void) {
     struct sembuf up = {1, 3, SEM_UNDO};
     MUST(semop(set, &up, 1));
-    a_while();
+    until_parent_waits();
 }
 
 static void removes_set(void) {
-    a_while();
+    until_parent_waits();
     MUST(semctl(set, 0, IPC_RMID));
 }
 

@@ -11,15 +11,15 @@ static char buffer[256];
 
 static void types(void) {
     close(slave);
-    a_while();
+    until_parent_waits();
     write_all(master, "a line\n", 7);
-    a_while();
+    until_parent_waits();
     write_all(master, "half ", 5);
-    a_while();
+    until_parent_waits();
     write_all(master, "and half\n", 9);
-    a_while();
+    until_parent_waits();
     write_all(master, "\004", 1); /* the end */
-    a_while();
+    until_parent_waits();
 }
 
 static void lines(void) {
@@ -41,9 +41,9 @@ static void lines(void) {
 }
 
 static void types_bytes(void) {
-    a_while();
+    until_parent_waits();
     write_all(master, "1", 1);
-    a_while();
+    until_parent_waits();
     write_all(master, "23", 2);
 }
 
@@ -76,7 +76,7 @@ static void bytes(void) {
 
 static void hangs_up(void) {
     close(slave);
-    a_while();
+    until_parent_waits();
     close(master);
 }
 

@@ -11,15 +11,6 @@ static pthread_barrier_t barrier;
 static sem_t semaphore;
 static int state, sum, ends[2];
 
-static struct timespec in_ms(int milliseconds) {
-    struct timespec at;
-    clock_gettime(CLOCK_REALTIME, &at);
-    at.tv_nsec += milliseconds * 1000000l;
-    at.tv_sec += at.tv_nsec / 1000000000;
-    at.tv_nsec %= 1000000000;
-    return at;
-}
-
 static pthread_t begin(void* (*does)(void*)) {
     pthread_t thread;
     int const error = pthread_create(&thread, NULL, does, NULL);
@@ -31,7 +22,7 @@ static pthread_t begin(void* (*does)(void*)) {
 static void* holds(void* nothing) {
     pthread_mutex_lock(&mutex);
     sem_post(&semaphore);
-    a_while();
+    until_main_waits();
     state = 1;
     pthread_mutex_unlock(&mutex);
     return nothing;
@@ -69,7 +60,7 @@ static void mutexes(void) {
 
 static void* changes(void* nothing) {
     for (int i = 2; i < 5; ++i) {
-        a_while();
+        until_main_waits();
         pthread_mutex_lock(&mutex);
         state = i;
         if (i == 4)
@@ -98,7 +89,7 @@ static void conditions(void) {
 static void* reads(void* nothing) {
     pthread_rwlock_rdlock(&rwlock);
     sem_post(&semaphore);
-    a_while();
+    until_main_waits();
     pthread_rwlock_unlock(&rwlock);
     return nothing;
 }
@@ -118,7 +109,7 @@ static void rwlocks(void) {
 
 static void* meets(void* nothing) {
     for (int i = 0; i < 3; ++i) {
-        a_while();
+        until_main_waits();
         pthread_mutex_lock(&mutex);
         ++sum;
         pthread_mutex_unlock(&mutex);
@@ -143,7 +134,8 @@ static void barriers(void) {
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static void only_once(void) {
-    a_while();
+    sem_post(&semaphore);
+    until_main_waits();
     ++sum;
 }
 static void* does_once(void* nothing) {
@@ -156,7 +148,7 @@ static void at_end(void* value) { sum += *(int*)value; }
 static void* has_value(void* nothing) {
     static int value = 100;
     pthread_setspecific(key, &value);
-    a_while();
+    until_main_waits();
     pthread_exit(&value);
     return nothing;
 }
@@ -169,6 +161,7 @@ static void* waits_for_ever(void* nothing) {
 
 static void endings(void) {
     pthread_t thread = begin(does_once);
+    AGAIN(sem_wait(&semaphore)); /* it is within */
     does_once(NULL);
     RETURNS(pthread_join(thread, NULL));
     printf("sum %d\n", sum);

@@ -11,7 +11,7 @@ static void speaks(void) {
     close(ends[0]);
     char const* const pieces[] = {"gr\303", "\274n\n", "zwei ", "Wort", "e 17\n", "\342\202", "\254 und Ende"};
     for (size_t i = 0; i < sizeof pieces / sizeof *pieces; ++i) {
-        a_while();
+        until_parent_waits();
         write_all(ends[1], pieces[i], strlen(pieces[i]));
     }
 }
@@ -25,7 +25,7 @@ static void show_wide(char const* name, wchar_t const* what) {
 static void reads(void) {
     close(ends[1]);
     char got[200] = "";
-    a_while();
+    until_parent_waits();
     size_t const count = read_all(ends[0], got, sizeof got);
     show("other side", got, (long)count);
 }
