@@ -1,6 +1,8 @@
 """One run of a program in a fresh directory and a session of its own, of which nothing is left afterwards."""
+import collections
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import tempfile
@@ -8,15 +10,27 @@ import tempfile
 PATIENCE = 60  # seconds; the programs take less than one
 
 
+def parked_calls(table, process):
+    """How often each call of the process parked, by libcoir-stats.so's table; names of FORTIFY and LFS, and C99's scanf,
+    count with the call that they are."""
+    parked = collections.Counter()
+    for part in table.split('coir: process ')[1:]:
+        if part.startswith(f'{process},'):
+            for call, times in re.findall(r'^(?:__)?(?:isoc99_)?(\w+?)(?:64)?(?:_chk)? +\d+ +(\d+) +[\d.]+$', part, re.M):
+                parked[call] += int(times)
+    return parked
+
+
 class OneRun:
-    """`status` is None if it hung. `ticks` and `parks`: of its first process, None without libticking.so's line."""
+    """`status` is None if it hung. Of its first process: `ticks` and `parks`, None without libticking.so's line, and
+    `parked`, how often each call did, empty without libcoir-stats.so."""
 
     def __init__(self, command, shim=(), environment=(), patience=PATIENCE):
         with tempfile.TemporaryDirectory(prefix='fidelity-') as directory:
-            work, log = os.path.join(directory, 'work'), os.path.join(directory, 'ticks')
+            work, log, stats = (os.path.join(directory, name) for name in ('work', 'ticks', 'stats'))
             os.mkdir(work)
             variables = {k: v for k, v in os.environ.items() if k not in ('LD_PRELOAD', 'TICKING_LOG')}
-            variables.update(LC_ALL='C.UTF-8', TMPDIR=work, TICKING_LOG=log)
+            variables.update(LC_ALL='C.UTF-8', TMPDIR=work, TICKING_LOG=log, COIR_STATS=stats)
             variables.update(environment)
             if shim:
                 variables['LD_PRELOAD'] = ':'.join(shim)
@@ -41,4 +55,5 @@ class OneRun:
             else:
                 self.lines = {}
             self.ticks, self.parks = self.lines.get(self.pid, (None, None))
+            self.parked = parked_calls(pathlib.Path(stats).read_text() if os.path.exists(stats) else '', self.pid)
             self.left = sorted(os.listdir(work))

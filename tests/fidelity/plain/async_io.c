@@ -1,3 +1,4 @@
+/* waits: aio_suspend */
 /* POSIX's asynchronous I/O: requests, waiting for some of them, lists. */
 #include "plain.h"
 

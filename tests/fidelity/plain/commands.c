@@ -1,3 +1,4 @@
+/* waits: fgetc fgets pclose system */
 /* Commands of the shell: system, popen, pclose. */
 #include "plain.h"
 

@@ -1,3 +1,4 @@
+/* waits: accept accept4 connect */
 /* How connections come about, and how they do not. */
 #include "plain.h"
 

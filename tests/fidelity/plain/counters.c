@@ -1,3 +1,4 @@
+/* waits: read write */
 /* Descriptors that count, tell the time, signals, or what happens to files: eventfd, timerfd, signalfd, inotify. */
 #include "plain.h"
 

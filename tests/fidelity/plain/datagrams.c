@@ -1,3 +1,4 @@
+/* waits: read recv recvfrom recvmmsg recvmsg */
 /* Messages with bounds: UDP, Unix datagrams and packets, descriptors sent along. */
 #include "plain.h"
 

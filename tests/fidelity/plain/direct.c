@@ -1,3 +1,4 @@
+/* waits: syscall */
 /* syscall(2): the same waits by the numbers of the calls. */
 #include "plain.h"
 

@@ -1,3 +1,4 @@
+/* waits: mkdir readdir */
 /* Directories, names of files, and what is known about them. */
 #include "plain.h"
 

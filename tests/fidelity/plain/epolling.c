@@ -1,3 +1,4 @@
+/* waits: epoll_wait epoll_pwait epoll_pwait2 */
 /* The epoll family: what is registered, what is reported, and when. */
 #include "plain.h"
 

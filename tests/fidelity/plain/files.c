@@ -1,3 +1,4 @@
+/* waits: fsync */
 /* Regular files: at their position and elsewhere, holes, the end, and what becomes of them on the disk. */
 #include "plain.h"
 

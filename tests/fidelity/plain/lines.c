@@ -1,3 +1,4 @@
+/* waits: fgets fgetc fread fscanf getdelim */
 /* stdio on pipes and sockets, where reading may wait in the middle of a line. EINTR among stdio's calls loses what was read of
  * the line: below faults, none comes. */
 #include "plain.h"

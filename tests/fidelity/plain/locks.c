@@ -1,3 +1,4 @@
+/* waits: flock fcntl lockf */
 /* Locks of files: flock, lockf, record locks of processes and of open files. */
 #include "plain.h"
 

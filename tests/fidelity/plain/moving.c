@@ -1,3 +1,4 @@
+/* waits: splice tee sendfile */
 /* From one descriptor to another without a buffer between: sendfile, splice, tee, vmsplice, copy_file_range. */
 #include "plain.h"
 

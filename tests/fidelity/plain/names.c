@@ -1,3 +1,4 @@
+/* waits: getaddrinfo */
 /* Names of hosts and services, all of them known on this machine. */
 #include "plain.h"
 

@@ -1,3 +1,4 @@
+/* waits: open read write */
 /* Pipes and FIFOs: what fits, what waits, who opens first, and what happens when nobody is there. */
 #include "plain.h"
 

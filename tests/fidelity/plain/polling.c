@@ -1,3 +1,4 @@
+/* waits: poll ppoll select pselect */
 /* poll, ppoll, select, pselect: until something comes, until it is too late, and at once. */
 #include "plain.h"
 

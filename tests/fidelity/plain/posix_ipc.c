@@ -1,3 +1,4 @@
+/* waits: mq_receive mq_send mq_timedreceive mq_timedsend sem_wait sem_timedwait */
 /* POSIX: queues of messages and semaphores, named and in shared memory. */
 #include "plain.h"
 

@@ -1,3 +1,4 @@
+/* waits: wait wait4 waitid waitpid */
 /* Children: made in every way, waited for in every way, with every end. */
 #include "plain.h"
 

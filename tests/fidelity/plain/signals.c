@@ -1,3 +1,4 @@
+/* waits: pause sigsuspend sigwait sigwaitinfo sigtimedwait read recv */
 /* Signals: waited for, let in, and what calls do when a handler has run, with SA_RESTART and without. */
 #include "plain.h"
 

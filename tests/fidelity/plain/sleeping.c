@@ -1,3 +1,4 @@
+/* waits: nanosleep clock_nanosleep usleep sleep pause */
 /* Sleeps and alarms: how long is not told, but whether it was long enough, what is left, and what ends them. */
 #include "plain.h"
 

@@ -1,3 +1,4 @@
+/* waits: accept read readv recv recvmsg send write */
 /* Stream sockets: TCP and socketpairs, every call that moves bytes, timeouts, and how a conversation ends. */
 #include "plain.h"
 

@@ -1,3 +1,4 @@
+/* waits: fopen */
 /* stdio on files: positions, appending, both ways, other buffers, several writers. */
 #include "plain.h"
 

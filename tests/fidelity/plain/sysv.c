@@ -1,3 +1,4 @@
+/* waits: msgrcv semop semtimedop */
 /* System V: queues of messages and sets of semaphores. */
 #include "plain.h"
 

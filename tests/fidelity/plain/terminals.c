@@ -1,3 +1,4 @@
+/* waits: read write */
 /* Pseudoterminals: lines and bytes, echo, signals of the keyboard, and the end. */
 #include "plain.h"
 

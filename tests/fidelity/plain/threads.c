@@ -1,3 +1,4 @@
+/* waits: pthread_mutex_lock pthread_cond_wait pthread_cond_timedwait pthread_barrier_wait pthread_rwlock_wrlock pthread_once pthread_join sem_wait thrd_join */
 /* Threads: what they share locks by, and how they end. */
 #include "plain.h"
 

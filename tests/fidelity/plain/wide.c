@@ -1,3 +1,4 @@
+/* waits: fgetws fgetwc fwscanf */
 /* Wide characters through stdio, on pipes and files. */
 #include "plain.h"
 
