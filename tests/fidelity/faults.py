@@ -11,7 +11,8 @@ usage: faults.py FAULTY SHIM TICKING SEEDS[/each] PROGRAM…
     hard      connections are reset, there are no descriptors, no memory: it says all that and ends with status 0, or it ends
               with status 1 and one word why on standard error
 
-It never hangs and is never killed by a signal. What no program can be told, like EINTR in the middle of stdio's line, is left
+It never hangs and is never killed by a signal. Harmless faults leave the shim its work: the main code has parked, and the
+ticking fiber ticked. What no program can be told, like EINTR in the middle of stdio's line, is left
 out: WITHOUT. What ended wrongly is run once more without the shim, to show whose fault it is.
 """
 import collections
@@ -64,8 +65,10 @@ class Suite:
             environment = [('COIR_IO_URING', '0' if shim and seed % 2 == 0 else '1')]
             run = OneRun(command, environment=environment, patience=PATIENCE)
             said = pathlib.Path(report).read_text().strip() if os.path.exists(report) else 'no report'
-        for number, kind in re.findall(r'(\d+) (\w+)', said):
+        for number, kind in re.findall(r'(\d+) (\w+)', said.partition(':')[2]):
             self.count[kind] += int(number)
+        process = re.search(r'process (\d+):', said)
+        run.ticks, run.parks = run.lines.get(int(process[1]) if process else 0, (0, 0))
         return run, said
 
     def trouble(self, program, mode, run):
@@ -87,7 +90,10 @@ class Suite:
             return None
         self.count[f'{mode} runs'] += 1
         self.count[f'{mode}: status {run.status}'] += 1
+        self.count['parks'] += run.parks
         why = self.trouble(program, mode, run)
+        if why is None and mode == 'harmless' and not (run.ticks and run.parks):
+            why = f'{run.ticks} ticks, {run.parks} parks of the main code'
         if why is None:
             return None
         native, _ = self.run(program, seed, mode, ())

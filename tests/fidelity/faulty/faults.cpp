@@ -64,7 +64,7 @@ private:
 // What is known of a transfer before its descriptor is looked at.
 struct transfer {
     int fd;           // that it may wait for
-    bool writes;      //
+    bool writes;      // or reads
     bool nonblocking; // this attempt
     int size_at = -1; // the argument that is its size
     unsigned long long parts = 0;
@@ -162,7 +162,7 @@ bool make_shorter(stopped_call& call, transfer const& what, std::uint64_t bytes,
     std::uint64_t left = 0;
     for (std::size_t i = 0; i < kept; ++i)
         if (auto const part = call.load<iovec>(what.parts + i * sizeof(iovec))) left += part->iov_len;
-    if (left == 0 || left == bytes || (what.writes && left == 0)) return false;
+    if (left == 0 || left == bytes) return false;
     if (what.count_at >= 0) {
         call.change_argument(what.count_at, kept);
         return true;
@@ -239,9 +239,7 @@ void interrupt(stopped_call& call) {
 bool opens_own_file(stopped_call const& call) {
     int const path = call.number() == SYS_open ? 0 : 1;
     auto const name = call.text(call.argument(path));
-    for (char const* each : {"/usr/", "/lib", "/etc/", "/proc/", "/sys/", "/dev/", "/run/", "/var/"})
-        if (name.starts_with(each)) return false;
-    return name.find(".so") == std::string::npos && !name.empty();
+    return !name.empty() && !is_of_the_system(name);
 }
 
 bool makes_descriptor(stopped_call const& call) {

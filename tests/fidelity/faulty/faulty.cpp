@@ -1,15 +1,15 @@
 // faulty: runs a program, and lets system calls of it and of its children fail or fall short, at random but legally. It
 // sits below whatever makes the calls, libc or the shim, whose are made by inline instructions: it traces the program.
 //
-//     faulty [--tell] [--kinds=short,eintr,…] [--one-in=N] [--report=FILE] [--preload=LIBRARIES] SEED program
-//     [argument…]
+//     faulty [--tell] [--kinds=short,eintr,…] [--one-in=N] [--report=FILE] [--preload=LIBRARIES]
+//            SEED program [argument…]
 //
 // Only the calls that may have a fault stop, by a seccomp filter. Faults begin where the program itself does, when its
 // libraries are there; another program that a child becomes has none. Descriptors 0 to 2 have none. The same seed makes
-// the same faults of the same calls of a process. LIBRARIES are
-// preloaded into the program, not into this one. FILE gets one line: the seed, how many calls there were and how many
-// faults of each kind. The status is the program's, or 128 and the number of the signal that killed it; when it has
-// ended, the children that it left are killed. x86-64 only.
+// the same faults of the same calls of a process. LIBRARIES are preloaded into the program, not into this one. FILE
+// gets one line: the seed, the program's process, how many calls there were and how many faults of each kind; --tell
+// tells each fault on stderr. The status is the program's, or 128 and the number of the signal that killed it; when it
+// has ended, the children that it left are killed. x86-64 only.
 
 #include "tests/fidelity/faulty/faults.h"
 
@@ -50,6 +50,18 @@ constexpr long what_is_told = PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_
 
 [[noreturn]] void give_up(char const* what) { throw std::system_error(errno, std::generic_category(), what); }
 
+// The process that a thread is of.
+pid_t process_id_of(pid_t thread) {
+    std::ifstream lines("/proc/" + std::to_string(thread) + "/status");
+    pid_t id = thread;
+    for (std::string word; lines >> word;)
+        if (word == "Tgid:") {
+            lines >> id;
+            break;
+        }
+    return id;
+}
+
 void filter_calls() {
     auto const calls = calls_of_interest();
     std::vector<sock_filter> program{
@@ -71,6 +83,8 @@ void filter_calls() {
 class tracer {
 public:
     tracer(faults& of, char const* preload) : faults_(of), preload_(preload) {}
+
+    pid_t first() const noexcept { return first_; } ///< the program's process
 
     // Its status as wait tells it.
     int run(char** arguments) {
@@ -117,18 +131,9 @@ private:
 
     process& process_of(pid_t thread) {
         if (auto const known = processes_.find(thread); known != processes_.end()) return known->second;
-        pid_t id = thread;
-        if (auto const known = threads_.find(thread); known != threads_.end()) {
-            id = known->second;
-        } else {
-            std::ifstream lines("/proc/" + std::to_string(thread) + "/status");
-            for (std::string word; lines >> word;)
-                if (word == "Tgid:") {
-                    lines >> id;
-                    break;
-                }
-            threads_[thread] = id;
-        }
+        auto const [known, is_new] = threads_.try_emplace(thread);
+        if (is_new) known->second = process_id_of(thread);
+        pid_t const id = known->second;
         return processes_.emplace(id, process{id, count_, false}).first->second;
     }
 
@@ -203,13 +208,7 @@ private:
 
     void on_clone(pid_t thread) {
         pid_t const made = told(thread);
-        std::ifstream lines("/proc/" + std::to_string(made) + "/status");
-        pid_t id = made;
-        for (std::string word; lines >> word;)
-            if (word == "Tgid:") {
-                lines >> id;
-                break;
-            }
+        pid_t const id = process_id_of(made);
         if (id == made) return on_fork(thread); // a process that clone(2) made
         threads_[made] = id;
     }
@@ -298,14 +297,17 @@ int main(int count, char** arguments) {
     }
     if (count - at < 2)
         throw std::invalid_argument(
-            "usage: faulty [--kinds=short,…] [--one-in=N] [--report=FILE] SEED program [argument…]");
+            "usage: faulty [--tell] [--kinds=short,…] [--one-in=N] [--report=FILE] [--preload=LIBRARIES]"
+            " SEED program [argument…]");
     auto const seed = number(arguments[at], "the seed");
     faults all(seed, wanted, unsigned(one_in), tells);
-    int const status = tracer(all, preload).run(arguments + at + 1);
+    tracer tracing(all, preload);
+    int const status = tracing.run(arguments + at + 1);
 
     std::FILE* const to = report ? std::fopen(report, "w") : stderr;
     if (!to) give_up(report);
-    std::fprintf(to, "seed %llu: %u calls", static_cast<unsigned long long>(seed), all.calls());
+    std::fprintf(to, "seed %llu, process %d: %u calls", static_cast<unsigned long long>(seed), int(tracing.first()),
+                 all.calls());
     for (unsigned each = 0; each < kind_count; ++each)
         std::fprintf(to, ", %u %s", all.counts()[each], std::string(kind_names[each]).c_str());
     std::fprintf(to, "\n");

@@ -38,13 +38,10 @@ bool move(pid_t process, bool out, void* here, unsigned long long address, std::
     return moved == ssize_t(size);
 }
 
-bool is_of_the_system(int fd) {
+std::string path_of(int fd) {
     std::array<char, 4096> path;
     ssize_t const size = readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), path.data(), path.size());
-    std::string const name(path.data(), size > 0 ? std::size_t(size) : 0);
-    for (char const* each : {"/usr/", "/lib", "/etc/", "/proc/", "/sys/", "/dev/", "/run/", "/var/"})
-        if (name.starts_with(each)) return true;
-    return name.find(".so") != std::string::npos;
+    return {path.data(), size > 0 ? std::size_t(size) : 0};
 }
 
 file_kind kind_of(int fd) {
@@ -54,7 +51,7 @@ file_kind kind_of(int fd) {
     socklen_t size = sizeof type;
     switch (about.st_mode & S_IFMT) {
     case S_IFIFO: return file_kind::pipe;
-    case S_IFREG: return is_of_the_system(fd) ? file_kind::other : file_kind::file;
+    case S_IFREG: return is_of_the_system(path_of(fd)) ? file_kind::other : file_kind::file;
     case S_IFCHR: return isatty(fd) ? file_kind::terminal : file_kind::other;
     case S_IFSOCK:
         getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size);
@@ -64,6 +61,12 @@ file_kind kind_of(int fd) {
 }
 
 } // namespace
+
+bool is_of_the_system(std::string_view path) noexcept {
+    for (char const* each : {"/usr/", "/lib", "/etc/", "/proc/", "/sys/", "/dev/", "/run/", "/var/"})
+        if (path.starts_with(each)) return true;
+    return path.find(".so") != path.npos;
+}
 
 stopped_call::stopped_call(pid_t thread, process& of) : thread_(thread), of_(of) {
     check(ptrace(PTRACE_GETREGS, thread, nullptr, &registers_), "PTRACE_GETREGS");

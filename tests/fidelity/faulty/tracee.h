@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <sys/types.h>
 #include <sys/user.h>
 #include <utility>
@@ -22,6 +23,9 @@ enum class file_kind {
     terminal,
     other,
 };
+
+/// A library, or what lies where the system keeps its own.
+bool is_of_the_system(std::string_view path) noexcept;
 
 struct file_about {
     file_kind kind = file_kind::none;
