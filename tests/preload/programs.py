@@ -37,6 +37,9 @@ import tempfile
 import beneath
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.append(str(HERE.parent))
+from known_differences import known_differences
+
 PATIENCE = 120  # seconds for a job
 GRACE = 5  # seconds for what a job started to end behind it
 
@@ -139,18 +142,6 @@ def differences(job, options):
     return found, wrong
 
 
-def known_differences():
-    known = {}
-    for number, line in enumerate((HERE / 'programs_differing.txt').read_text().splitlines(), 1):
-        if not line.strip() or line.startswith('#'):
-            continue
-        where, dash, reason = line.partition(' — ')
-        if not dash or not reason.strip():
-            raise SystemExit(f'programs_differing.txt:{number}: no reason')
-        known[where] = reason
-    return known
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('shim', type=os.path.abspath)
@@ -176,7 +167,7 @@ def main():
 
 
 def run_all(jobs, options):
-    known, occurred, wrong, programs = known_differences(), set(), [], set()
+    known, occurred, wrong, programs = known_differences(HERE / 'programs_differing.txt'), set(), [], set()
     for _ in range(options.times):
         for job in jobs:
             with tempfile.TemporaryDirectory(prefix='programs-') as directory:

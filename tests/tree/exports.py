@@ -10,6 +10,8 @@ import re
 import subprocess
 import sys
 
+from table import rows
+
 root, libcoir, shim = (pathlib.Path(each) for each in sys.argv[1:4])
 
 
@@ -33,11 +35,7 @@ wrong += [f'libcoir exports {name}' for name in sorted(names) if not ours.match(
 if len(names) < 20:
     wrong.append(f'libcoir exports next to nothing: {sorted(names)}')
 
-rows = re.findall(r'^(?:HOOK|ALIAS|INNER|TRACK|TRACK_INNER|ALWAYS|ALWAYS_INNER|VARIADIC|VARIADIC_INNER)\(\w+,\s*[^,]+,\s*(\w+)\s*[,)]',
-                  (root / 'monkey/hooks.def').read_text(), re.M)
-table = set(rows)
-# These rows begin with the type of the result.
-table |= set(re.findall(r'^(?:WORK|PATH|PATH_INNER|GONE|MADE|MOVED|ASSEMBLY)\([^,]+,\s*(\w+)\s*[,)]', (root / 'monkey/hooks.def').read_text(), re.M))
+table = {symbol for *_, symbol in rows(root)}
 names = {name for name in exported(shim) if not name.startswith('coir_monkey_')}  # monkey.h looks for those
 wrong += [f'the shim exports {name}, which has no row' for name in sorted(names - table)]
 wrong += [f'the shim does not export {name}, which has a row' for name in sorted(table - names)]

@@ -17,6 +17,7 @@ import sys
 
 from blocking_symbols import find
 from left_to_libc import LEFT, LONG
+from table import rows, sections
 
 BEGIN, END = '<!-- symbols: tests/tree/hook_table.py --write -->\n', '<!-- end -->\n'
 BEGIN_LEFT, END_LEFT = '<!-- left to libc: tests/tree/hook_table.py --write -->\n', '<!-- end of left to libc -->\n'
@@ -26,23 +27,6 @@ PLACES = '/usr/bin', '/usr/sbin', '/usr/lib', '/usr/libexec'
 root = pathlib.Path(sys.argv[1])
 page = root / 'docs/monkey.md'
 file_of_long = root / 'monkey/left_to_libc.def'
-
-
-def sections():
-    """[(what the section is about, its file, its family, its symbols)]"""
-    found, family, heading = [], None, None
-    for line in (root / 'monkey/hooks.def').read_text().splitlines():
-        if match := re.fullmatch(r'// ([^:]+): (.+\.(?:cpp|h).*)', line):
-            heading = match.groups()
-            found.append((*heading, family, []))
-        elif match := re.fullmatch(r'FAMILY\((\w+)\)', line):
-            family = match[1]
-            found[-1] = (*heading, family, found[-1][3])
-        elif match := re.match(r'(?:HOOK|ALIAS|INNER|TRACK|TRACK_INNER|ALWAYS|ALWAYS_INNER|VARIADIC|VARIADIC_INNER)\(\w+, [^,]+, (\w+),', line):
-            found[-1][3].append(match[1])
-        elif match := re.match(r'(?:WORK|PATH|PATH_INNER|GONE|MADE|MOVED|ASSEMBLY)\([^,]+, (\w+),', line):
-            found[-1][3].append(match[1])
-    return [section for section in found if section[3]]
 
 
 def imports():
@@ -71,7 +55,7 @@ def with_counts(names, counts):
 def table(counts, looked_at):
     lines = [f'Behind each symbol: how many of {looked_at} programs and libraries of a Debian 12 installation import it.\n\n',
              '| family | calls | symbols |\n', '|---|---|---|\n']
-    for about, _, family, symbols in sections():
+    for about, _, family, symbols in sections(root):
         lines.append(f'| {family} | {about} | {with_counts(symbols, counts)} |\n')
     return ''.join(lines)
 
@@ -120,9 +104,9 @@ def names_between(text, begin, end):
 
 
 text = page.read_text()
-rows = {name for section in sections() for name in section[3]}
+hooked = {symbol for *_, symbol in rows(root)}
 looks_at_libc = platform.machine() == 'x86_64' and platform.libc_ver() == ('glibc', '2.36')
-found, waiting, wrong = left_to_libc(rows) if looks_at_libc else ({}, 0, [])
+found, waiting, wrong = left_to_libc(hooked) if looks_at_libc else ({}, 0, [])
 if '--write' in sys.argv:
     counts, looked_at = imports()
     text = replace(text, BEGIN, END, table(counts, looked_at))
@@ -130,15 +114,15 @@ if '--write' in sys.argv:
     file_of_long.write_text(long_ones(found))
     sys.exit('\n'.join(wrong))
 listed = names_between(text, BEGIN, END)
-wrong += [f'docs/monkey.md does not list {name}' for name in sorted(rows - listed)]
-wrong += [f'docs/monkey.md lists {name}, which has no row' for name in sorted(listed - rows)]
+wrong += [f'docs/monkey.md does not list {name}' for name in sorted(hooked - listed)]
+wrong += [f'docs/monkey.md lists {name}, which has no row' for name in sorted(listed - hooked)]
 if looks_at_libc:
     left, listed_left = {name for names in found.values() for name in names}, names_between(text, BEGIN_LEFT, END_LEFT)
     wrong += [f'docs/monkey.md does not say why {name} is left to libc' for name in sorted(left - listed_left)]
     wrong += [f'docs/monkey.md says why {name} is left to libc, which it is not' for name in sorted(listed_left - left)]
     if file_of_long.read_text() != long_ones(found):
         wrong.append('monkey/left_to_libc.def is not what left_to_libc.py says')
-if len(rows) < 100:
-    wrong.append(f'the table was not understood: {sorted(rows)}')
-print(f'{len(rows)} symbols; {waiting} of libc may wait, {sum(map(len, found.values()))} are left to it', *wrong, sep='\n')
+if len(hooked) < 100:
+    wrong.append(f'the table was not understood: {sorted(hooked)}')
+print(f'{len(hooked)} symbols; {waiting} of libc may wait, {sum(map(len, found.values()))} are left to it', *wrong, sep='\n')
 sys.exit(bool(wrong))
