@@ -1,24 +1,15 @@
 """One run of a program in a fresh directory and a session of its own, of which nothing is left afterwards."""
-import collections
 import os
 import pathlib
-import re
 import signal
 import subprocess
+import sys
 import tempfile
 
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent))
+from parked_calls import parked_calls
+
 PATIENCE = 60  # seconds; the programs take less than one
-
-
-def parked_calls(table, process):
-    """How often each call of the process parked, by libcoir-stats.so's table; names of FORTIFY and LFS, and C99's scanf,
-    count with the call that they are."""
-    parked = collections.Counter()
-    for part in table.split('coir: process ')[1:]:
-        if part.startswith(f'{process},'):
-            for call, times in re.findall(r'^(?:__)?(?:isoc99_)?(\w+?)(?:64)?(?:_chk)? +\d+ +(\d+) +[\d.]+$', part, re.M):
-                parked[call] += int(times)
-    return parked
 
 
 class OneRun:
@@ -55,5 +46,5 @@ class OneRun:
             else:
                 self.lines = {}
             self.ticks, self.parks = self.lines.get(self.pid, (None, None))
-            self.parked = parked_calls(pathlib.Path(stats).read_text() if os.path.exists(stats) else '', self.pid)
+            self.parked = parked_calls(pathlib.Path(stats))[self.pid]
             self.left = sorted(os.listdir(work))

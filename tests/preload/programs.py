@@ -1,16 +1,17 @@
 #!/usr/bin/python3
 """Debian's programs, each at a job that really waits, must not notice the shim: same output, same status.
 
-usage: programs.py SHIM TICKING [--full] [--descriptors N] [--times N] [--show] [NAME…]
+usage: programs.py SHIM STATS TICKING [--full] [--descriptors N] [--times N] [--show] [NAME…]
 
 Each job runs three times: without the shim, with it, and with it and libticking.so, which makes the main code of every
 process a fiber beside a ticking one, so that its blocking calls really park. What must be equal is stdout, stderr and
 status. Beyond that a job fails if one of the programs that it is about does not load the shim, or its ticking fiber never ticked,
-which it does only while the main one is parked, or if it left a process behind.
+which it does only while the main one is parked, or if a call that it names never parked, or if it left a process behind.
 
 A job is a script for sh in programs/, and says about itself in its first lines:
 
     # waits: dash sort    the programs it is about, by the name of their executables: each waits for something in it
+    # parks: dash wait4   calls of one of them; libcoir-stats.so counts those of processes that end by exit()
     # package: zsh        of the `full` list of scripts/install-packages; without such a line the ordinary run has it, too
     # status: 6           how it ends, if not with 0
     # hide: PATTERN       what it says about times and processes, and is not compared
@@ -23,6 +24,7 @@ that is not listed fails, and so does a listed one that ends alike.
 of it with a limit of that many; --show prints what each said without the shim.
 """
 import argparse
+import collections
 import difflib
 import os
 import pathlib
@@ -39,6 +41,7 @@ import beneath
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent))
 from known_differences import known_differences
+from parked_calls import parked_calls
 
 PATIENCE = 120  # seconds for a job
 GRACE = 5  # seconds for what a job started to end behind it
@@ -47,8 +50,9 @@ GRACE = 5  # seconds for what a job started to end behind it
 class Job:
     def __init__(self, path):
         self.name, self.path = path.stem, path
-        told = re.findall(r'^# (waits|package|hide|status): (.*)$', path.read_text(), re.M)
+        told = re.findall(r'^# (waits|package|parks|hide|status): (.*)$', path.read_text(), re.M)
         self.waits = [each for key, words in told if key == 'waits' for each in words.split()]
+        self.parks = {words.split()[0]: words.split()[1:] for key, words in told if key == 'parks'}
         self.packages = [each for key, words in told if key == 'package' for each in words.split()]
         self.hidden = [re.compile(words.encode()) for key, words in told if key == 'hide']
         self.status = next((int(words) for key, words in told if key == 'status'), 0)
@@ -60,12 +64,12 @@ class Run:
     """A job's way through one of the three; in the same directory each time, for programs that name it."""
 
     def __init__(self, job, preload, options):
-        home, log = f'{options.directory}/home', f'{options.directory}/ticks'
+        home, log, stats = (f'{options.directory}/{name}' for name in ('home', 'ticks', 'stats'))
         os.mkdir(home)
         try:
             self.go(job, options, beneath.environment(preload, home, JOBS=str(job.path.parent),
-                                                      ADDRESS=options.address, TICKING_LOG=log))
-            self.waited = self.read(log)
+                                                      ADDRESS=options.address, TICKING_LOG=log, COIR_STATS=stats))
+            self.waited, self.parked = self.read(log, parked_calls(pathlib.Path(stats)))
         finally:
             shutil.rmtree(home)
 
@@ -88,9 +92,9 @@ class Run:
         for pattern in job.hidden:
             self.stdout, self.stderr = (pattern.sub(b'(hidden)', each) for each in (self.stdout, self.stderr))
 
-    def read(self, log):
-        """Of each executable: ticks and parks of its processes, at most, and its path."""
-        waited = {}
+    def read(self, log, parked):
+        """Of each executable: ticks and parks of its processes, at most, and its path; how often its calls parked."""
+        waited, calls = {}, collections.defaultdict(collections.Counter)
         if os.path.exists(log):
             for line in open(log):
                 pid, ticks, parks, program = line.rstrip('\n').split(' ', 3)
@@ -99,7 +103,8 @@ class Run:
                 name = os.path.basename(program)
                 most = waited.get(name, (0, 0, program))
                 waited[name] = max((int(ticks), int(parks), program), most)
-        return waited
+                calls[name] += parked[int(pid)]
+        return waited, calls
 
 
 def lines_of(text):
@@ -111,7 +116,7 @@ def differences(job, options):
     shim = options.shim
     without = Run(job, [], options)
     ways = {'with the shim': Run(job, [shim], options),
-            'with the ticking fiber': Run(job, [shim, options.ticking], options)}
+            'with the ticking fiber': Run(job, [shim, options.stats, options.ticking], options)}
     found, wrong = [], []
     for way, run in {'without the shim': without, **ways}.items():
         wrong += [f'{job.name}, {way}: left behind: {each}' for each in run.left]
@@ -123,13 +128,15 @@ def differences(job, options):
                 lines = (lines_of(each) for each in (a, b))
                 found.append('\n    '.join([f'{job.name}, {way}: {what} differs',
                                            *difflib.unified_diff(*lines, 'without', 'with', n=1, lineterm='')]))
-    waited = ways['with the ticking fiber'].waited
+    waited, parked = ways['with the ticking fiber'].waited, ways['with the ticking fiber'].parked
     for program in job.waits:
         ticks, parks, path = waited.get(program, (0, 0, None))
         if not ticks:  # the main fiber's park may outlast the process: then it was never woken
             wrong.append(f'{job.name}: {program}: {ticks} ticks, {parks} parks; seen: {", ".join(sorted(waited))}')
         elif not beneath.loads(path, shim):
             wrong.append(f'{job.name}: {program} does not load the shim')
+    wrong += [f'{job.name}: {program}: {call} never parked; {" ".join(parked[program])} did' for program, calls in job.parks.items()
+              for call in calls if not parked[program][call]]
     seen = ', '.join(f'{program} {waited[program][0]} ticks {waited[program][1]} parks'
                      for program in job.waits if program in waited)
     print(f'{job.name}: status {without.status}, {len(without.stdout)} bytes of output, {len(without.stderr)} of errors; '
@@ -145,6 +152,7 @@ def differences(job, options):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('shim', type=os.path.abspath)
+    parser.add_argument('stats', type=os.path.abspath)
     parser.add_argument('ticking', type=os.path.abspath)
     parser.add_argument('--full', action='store_true')
     parser.add_argument('--descriptors', type=int)

@@ -1,4 +1,5 @@
 # waits: git
+# parks: git read poll
 # Over file and over pipes to its own children; hooks, a pager, an editor, a merge, a bundle.
 . "$JOBS/repository"
 repository work

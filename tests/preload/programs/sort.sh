@@ -1,4 +1,5 @@
 # waits: sort
+# parks: sort fread_unlocked
 # Threads, temporary files, a compressor behind a pipe, input that comes slowly.
 seq 60000 | (sleep 0.05; cat) | sort --parallel=4 -S 200k -T . --compress-program=gzip -k1.2 | sha256sum
 seq 30000 -1 1 | sort --parallel=2 -n | head -n 3
