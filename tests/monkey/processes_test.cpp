@@ -11,6 +11,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+using namespace std::chrono_literals;
+
 namespace {
 
 // Lives until it is told to end, with `code`; or as long as its parent.
@@ -208,6 +210,24 @@ TEST(wait, a_handler_ends_it_without_restart) {
     EXPECT_EQ(with_signal(SIGUSR1, [&] { return waitpid(-1, nullptr, 0); }), interrupted);
     EXPECT_EQ(with_signal(SIGUSR1, [&] { return waitid(P_PID, id_t(one.pid), &about, WEXITED); }), interrupted);
     EXPECT_EQ(calls, 3);
+}
+
+// It looks by itself from time to time. Both fibers' times come in one turn of the loop, and the handler runs before the
+// waiting one's turn.
+TEST(wait, a_handler_behind_a_look_ends_it) {
+    handler const usr1{SIGUSR1};
+    child one;
+    auto signals = coir::spawn([] {
+        coir::sleep(100us);
+        raise(SIGUSR1);
+    });
+    auto waiter = coir::spawn([&] { return outcome_of([&] { return waitpid(one.pid, nullptr, 0); }); });
+    until_parked(waiter);
+    for (auto const begin = std::chrono::steady_clock::now(); std::chrono::steady_clock::now() - begin < 5ms;) {}
+    signals.join();
+    coir::yield();
+    one.end();
+    EXPECT_EQ(waiter.get(), interrupted);
 }
 
 TEST(wait, a_handler_with_restart_does_not_end_it) {
