@@ -10,6 +10,8 @@
 // killed      the fibers are killed in the middle of their operations, whose calls must fail
 // timed_out   the same by a timeout of coir's
 // limited     the same by the library's own means
+// faulted     in a world where any call may fail (../faulty/): each operation is answered rightly, or fails by the
+//             library's own word
 //
 // Says what it saw on stdout, ends with 1 if that is wrong.
 
@@ -147,12 +149,50 @@ void limited(kind const& of, std::string const& where) {
     alone(of, where);
 }
 
+std::ptrdiff_t sockets() {
+    return std::ranges::count_if(std::filesystem::directory_iterator("/proc/self/fd"), [](auto const& entry) {
+        std::error_code gone; // the directory's own
+        return std::filesystem::read_symlink(entry.path(), gone).string().starts_with("socket:");
+    });
+}
+
+// Where there is no memory for a fiber there are fewer; what a client throws then is as good as a failure.
+void faulted(kind const& of, std::string const& where) {
+    auto const open = sockets();
+    int answered = 0, unanswered = 0;
+    std::map<std::string, int> failed;
+    auto const operate = [&] {
+        for (int i = 0; i < 3; ++i) try {
+                of.connect(where, 0)->operation(0.02);
+                ++answered;
+            } catch (std::exception const& error) {
+                ++unanswered;
+                ++failed[error.what()];
+            }
+    };
+    std::vector<coir::fiber<void>> fibers;
+    ticking const ticker;
+    try {
+        for (int i = 0; i < 20; ++i) fibers.push_back(coir::spawn({.stack_size = roomy}, operate));
+    } catch (std::exception const& error) {
+        ++failed[error.what()];
+    }
+    coir::joinall(fibers);
+    std::cout << "  " << answered << " answered, " << unanswered << " not, " << ticker.ticks() << " ticks"
+              << list(failed) << std::endl;
+    require(answered + unanswered == 3 * int(fibers.size()), "not all operations ended");
+    require(sockets() == open, "sockets were left open");
+    for (auto const& [what, often] : failed)
+        for (char const* const wrong : {"the answer is", "no answer", "a reply of type"})
+            require(!what.starts_with(wrong), "a wrong answer");
+}
+
 struct mode {
     std::string name;
     void (*run)(kind const&, std::string const&);
 };
 mode const modes[] = {{"alone", alone},   {"concurrent", concurrent}, {"refused", refused}, {"dying", dying},
-                      {"killed", killed}, {"timed_out", timed_out},   {"limited", limited}};
+                      {"killed", killed}, {"timed_out", timed_out},   {"limited", limited}, {"faulted", faulted}};
 
 } // namespace
 
@@ -161,7 +201,8 @@ int main(int argc, char** argv) {
     auto const mode = std::ranges::find(modes, words.size() == 3 ? words[0] : "", &mode::name);
     auto const kind = std::ranges::find(kinds(), words.size() == 3 ? words[1] : "", &kind::name);
     if (mode == std::end(modes) || kind == kinds().end()) {
-        std::cerr << "usage: " << argv[0] << " alone|concurrent|refused|dying|killed|timed_out|limited KIND WHERE\n";
+        std::cerr << "usage: " << argv[0]
+                  << " alone|concurrent|refused|dying|killed|timed_out|limited|faulted KIND WHERE\n";
         return 2;
     }
     std::signal(SIGPIPE, SIG_IGN);
@@ -169,6 +210,10 @@ int main(int argc, char** argv) {
         for (char const* const call : {"connect", "poll", "read", "recv", "send", "write"})
             require(coir::monkey::is_patched(call), std::string(call) + " is not the shim's");
         std::cout << kind->name << ' ' << mode->name << std::endl;
+        if (mode->name == "faulted") { // what the hub keeps for good may come late there
+            faulted(*kind, words[2]);
+            return 0;
+        }
         // Behind this what the library and the hub keep for good is there. A server dies but once.
         (mode->name == "dying" ? alone : mode->run)(*kind, words[2]);
         auto const open = entries("/proc/self/fd");

@@ -128,7 +128,7 @@ static UNUSED int returned(char const* what, int error) {
     return error;
 }
 /* A transfer of which `wanted` bytes are expected, made by `call`, which goes on behind the first `done` of them. A careful
- * program makes it until they are there, or the end. */
+ * program makes it until they are there, or the end, and gives up when its connection has been reset behind some. */
 #define PIECES(wanted, call)                                                                                           \
     (__extension__({                                                                                                   \
         long done = 0, piece_;                                                                                         \
@@ -137,7 +137,7 @@ static UNUSED int returned(char const* what, int error) {
             if (piece_ > 0) done += piece_;                                                                            \
         } while (IS_CAREFUL && done < (long)(wanted) &&                                                                \
                  (piece_ > 0 || (piece_ == -1 && (errno == EINTR || errno == EAGAIN))));                               \
-        if (IS_CAREFUL && piece_ == -1 && done && is_hard(errno)) give_up(#call);                                      \
+        if (IS_CAREFUL && piece_ == -1 && done && (is_hard(errno) || errno == EPIPE)) give_up(#call);                  \
         told(#call, done ? done : piece_, 0);                                                                          \
     }))
 
