@@ -37,19 +37,25 @@ bool beyond_hub(pollfd const& one) noexcept {
 wake_reason wait_in_epoll_set(std::span<pollfd const> set, int signals, deadline until) {
     int const nested = make_own_fd([] { return kernel(SYS_epoll_create1, EPOLL_CLOEXEC); });
     if (nested < 0) throw std::bad_alloc(); // poll(2) knows ENOMEM only
-    if (signals >= 0) {
+    bool no_memory = false;                 // EPERM is no trouble: such a file never has what is asked for
+    auto const ask = [&](int operation, int fd, int events) {
         epoll_event event{};
-        event.events = EPOLLIN;
-        kernel(SYS_epoll_ctl, nested, EPOLL_CTL_ADD, signals, &event);
-    }
+        event.events = std::uint32_t(events) & 0xffff; // the POLL… and EPOLL… bits are the same numbers
+        long const error = kernel(SYS_epoll_ctl, nested, operation, fd, &event);
+        no_memory |= error == -ENOMEM || error == -ENOSPC;
+        return error;
+    };
+    if (signals >= 0) ask(EPOLL_CTL_ADD, signals, POLLIN);
     for (pollfd const& one : set) {
-        if (one.fd < 0) continue;
-        epoll_event event{};
-        event.events = std::uint32_t(one.events) & 0xffff; // the POLL… and EPOLL… bits are the same numbers
-        if (kernel(SYS_epoll_ctl, nested, EPOLL_CTL_ADD, one.fd, &event) != -EEXIST) continue;
-        for (pollfd const& other : set) // named more than once: all that is asked of it
-            if (other.fd == one.fd) event.events |= std::uint32_t(other.events) & 0xffff;
-        kernel(SYS_epoll_ctl, nested, EPOLL_CTL_MOD, one.fd, &event);
+        if (one.fd < 0 || ask(EPOLL_CTL_ADD, one.fd, one.events) != -EEXIST) continue;
+        int all = 0; // that is asked of it: it is named more than once
+        for (pollfd const& other : set)
+            if (other.fd == one.fd) all |= other.events;
+        ask(EPOLL_CTL_MOD, one.fd, all);
+    }
+    if (no_memory) {
+        close_own_fd(nested);
+        throw std::bad_alloc();
     }
     wake_reason const why = hub::wait_fd(nested, hub::readable, until, closing::seen);
     close_own_fd(nested);

@@ -1,11 +1,16 @@
-#include "tests/monkey/fixture.h"
+#include "tests/monkey/outcome.h"
+#include "tests/rerun.h"
 
 #include <fcntl.h>
 #include <functional>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <string>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/select.h>
+#include <sys/syscall.h>
 #include <vector>
 
 namespace {
@@ -274,4 +279,22 @@ TEST(poll, a_descriptor_closed_meanwhile_is_reported_as_invalid) {
     until_parked(waiter);
     ends.close_first();
     EXPECT_EQ(waiter.get(), 1);
+}
+
+// What the hub does not tell is asked of a set of its own, which takes memory.
+TEST_ALONE(poll, without_memory_to_wait_says_so) {
+    coir::hub::current(); // this thread is a fiber
+    auto ends = fd_pair::pipe();
+    pollfd one{ends.first, POLLPRI, 0};
+    EXPECT_EQ(outcome_of([&] { return poll(&one, 1, 1); }), (outcome{0, 0}));
+    sock_filter refuses[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_epoll_ctl, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOMEM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    sock_fprog const program{std::size(refuses), refuses};
+    ASSERT_EQ(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+    ASSERT_EQ(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+    EXPECT_EQ(outcome_of([&] { return poll(&one, 1, 1000); }), (outcome{-1, ENOMEM}));
 }
