@@ -163,7 +163,7 @@ void faulted(kind const& of, std::string const& where) {
     std::map<std::string, int> failed;
     auto const operate = [&] {
         for (int i = 0; i < 3; ++i) try {
-                of.connect(where, 0)->operation(0.02);
+                of.connect(where, 0)->operation(0.05);
                 ++answered;
             } catch (std::exception const& error) {
                 ++unanswered;
