@@ -56,7 +56,10 @@ file_kind kind_of(int fd) noexcept {
     }
 }
 
+// What was read before a change is not to outlive it: changes() moves the version on before it drops the kind, and here
+// the version is looked at after the kind is there.
 void fill_in(descriptor& entry, int fd) noexcept {
+    std::uint32_t const version = entry.version.load();
     file_kind const kind = kind_of(fd);
     if (kind == file_kind::none) return; // stays unknown: the number may be a file the next time
     int const flags = flags_of(fd);
@@ -64,9 +67,10 @@ void fill_in(descriptor& entry, int fd) noexcept {
     entry.written_through.store(flags & (O_SYNC | O_DSYNC | O_DIRECT), std::memory_order_relaxed);
     entry.drained.store(false, std::memory_order_relaxed);
     bool const is_socket = kind == file_kind::stream || kind == file_kind::packets;
-    entry.receive_limit = is_socket ? limit_of(fd, SO_RCVTIMEO) : 0;
-    entry.send_limit = is_socket ? limit_of(fd, SO_SNDTIMEO) : 0;
-    entry.kind.store(kind, std::memory_order_release);
+    entry.receive_limit.store(is_socket ? limit_of(fd, SO_RCVTIMEO) : 0, std::memory_order_relaxed);
+    entry.send_limit.store(is_socket ? limit_of(fd, SO_SNDTIMEO) : 0, std::memory_order_relaxed);
+    entry.kind.store(kind);
+    if (entry.version.load() != version) entry.kind.store(file_kind::unknown);
 }
 
 } // namespace
@@ -81,7 +85,12 @@ descriptor& describe(int fd) noexcept {
     }
     if (entry->kind.load(std::memory_order_acquire) == file_kind::unknown) [[unlikely]] {
         fill_in(*entry, fd);
-        if (entry->kind.load(std::memory_order_relaxed) == file_kind::unknown) return nowhere(file_kind::none);
+        if (entry->kind.load(std::memory_order_relaxed) == file_kind::unknown) { // not open, or just changed
+            descriptor& passing = nowhere(file_kind::unknown);
+            fill_in(passing, fd);
+            return passing.kind.load(std::memory_order_relaxed) == file_kind::unknown ? nowhere(file_kind::none)
+                                                                                      : passing;
+        }
     }
     return *entry;
 }
@@ -93,7 +102,8 @@ bool alone(descriptor const& about) noexcept {
 patience patience_of(int fd, descriptor const& about, direction way) noexcept {
     bool const reads = way == direction::read;
     if (alone(about))
-        return {about.nonblocking.load(std::memory_order_relaxed), reads ? about.receive_limit : about.send_limit};
+        return {about.nonblocking.load(std::memory_order_relaxed),
+                (reads ? about.receive_limit : about.send_limit).load(std::memory_order_relaxed)};
     return {is_nonblocking(fd), about.is_socket() ? limit_of(fd, reads ? SO_RCVTIMEO : SO_SNDTIMEO) : 0};
 }
 
@@ -123,8 +133,10 @@ void ends_range(unsigned first, unsigned last) noexcept {
 }
 
 void changes(int fd) noexcept {
-    if (descriptor* const entry = descriptors.find(fd))
-        entry->kind.store(file_kind::unknown, std::memory_order_release);
+    descriptor* const entry = descriptors.find(fd);
+    if (!entry) return;
+    ++entry->version;
+    entry->kind.store(file_kind::unknown);
 }
 
 } // namespace coir::monkey

@@ -36,8 +36,9 @@ struct descriptor {
     std::atomic<bool> written_through{false}; // O_SYNC, O_DSYNC, O_DIRECT: a write waits for the disk
     std::atomic<std::uint32_t> alone_since{
         0}; // no other number or process had it when so many had been shared; 0: may have
-    std::int64_t receive_limit{0};
-    std::int64_t send_limit{0};
+    std::atomic<std::int64_t> receive_limit{0};
+    std::atomic<std::int64_t> send_limit{0};
+    std::atomic<std::uint32_t> version{0}; // moves on whenever the facts go: who looks meanwhile looks again
 
     bool is_socket() const noexcept {
         auto const now = kind.load(std::memory_order_relaxed);
@@ -66,7 +67,7 @@ void shared_all() noexcept;
 void ends(int fd) noexcept;
 /// The same for every number from `first` to `last`, both included.
 void ends_range(unsigned first, unsigned last) noexcept;
-/// It is about to be changed: the facts go.
+/// It has just been changed: the facts go, also those that another thread is about to note.
 void changes(int fd) noexcept;
 
 } // namespace coir::monkey

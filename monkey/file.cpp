@@ -84,6 +84,7 @@ long body::pipe2(int* both, int flags) {
 // Around coir's own.
 long body::close_range(unsigned first, unsigned last, int flags) {
     if (first > last) return -EINVAL;
+    if (flags & ~int(CLOSE_RANGE_CLOEXEC | CLOSE_RANGE_UNSHARE)) return -EINVAL;
     if (!(flags & int(CLOSE_RANGE_CLOEXEC))) ends_range(first, last);
     for (;;) {
         int const own = next_own_fd(first);
@@ -115,8 +116,11 @@ long body::dup2(int from, int to) {
 
 long body::dup3(int from, int to, int flags) {
     if (is_own_fd(to) || hidden(from)) return -EBADF; // as above the limit
-    if (from != to) ends(to), shared(from);
-    return kernel_result(real.dup3(from, to, flags));
+    bool const refused = from == to || flags & ~O_CLOEXEC || kernel(SYS_fcntl, from, F_GETFD, 0) < 0;
+    if (!refused) ends(to), shared(from); // else nothing is closed, and who waits for `to` waits on
+    long const result = kernel_result(real.dup3(from, to, flags));
+    if (result >= 0) changes(to);
+    return result;
 }
 
 // Programs find out with these which numbers are open: coir's own are not, also where they cannot lie above the limit.
@@ -129,22 +133,37 @@ long body::fxstat(int version, int fd, struct stat* about) {
 
 long body::fcntl(int fd, int command, void* argument) {
     if (hidden(fd)) return -EBADF;
-    if (command == F_SETFL) changes(fd); // the flags may say O_NONBLOCK now, or no longer
-    if (command == F_DUPFD || command == F_DUPFD_CLOEXEC) shared(fd);
+    bool const duplicates = command == F_DUPFD || command == F_DUPFD_CLOEXEC;
+    if (duplicates) shared(fd);
     if ((command == F_SETLKW || command == F_OFD_SETLKW) && hub::in_fiber()) return record_lock(fd, command, argument);
-    return kernel_result(real.fcntl(fd, command, argument));
+    long const result = kernel_result(real.fcntl(fd, command, argument));
+    if (command == F_SETFL) changes(fd); // the flags may say O_NONBLOCK now, or no longer
+    if (duplicates && result >= 0) ends(int(result));
+    return result;
+}
+
+// A process group that owns the descriptor is a negative result (glibc: fcntl64.c), which the kernel's convention has
+// no room for.
+long body::libc_fcntl(int fd, int command, void* argument) {
+    if (command == F_GETOWN && !hidden(fd)) return real.fcntl(fd, command, argument);
+    int const before = errno;
+    long const result = body::fcntl(fd, command, argument);
+    errno = result < 0 ? int(-result) : before;
+    return result < 0 ? -1 : result;
 }
 
 long body::ioctl(int fd, unsigned long command, void* argument) {
-    if (command == FIONBIO) changes(fd);
     if (waits_for_output(command) && hub::in_fiber())
         return lasting([&] { return kernel(SYS_ioctl, fd, command, argument); }, "ioctl of a terminal");
-    return kernel_result(real.ioctl(fd, command, argument));
+    long const result = kernel_result(real.ioctl(fd, command, argument));
+    if (command == FIONBIO) changes(fd);
+    return result;
 }
 
 long body::setsockopt(int fd, int level, int option, void const* value, socklen_t length) {
+    long const result = kernel_result(real.setsockopt(fd, level, option, value, length));
     if (level == SOL_SOCKET) changes(fd); // SO_RCVTIMEO and SO_SNDTIMEO are among the facts
-    return kernel_result(real.setsockopt(fd, level, option, value, length));
+    return result;
 }
 
 } // namespace coir::monkey

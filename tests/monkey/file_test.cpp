@@ -97,3 +97,26 @@ TEST(file, ioctl_and_fcntl_pass_their_argument) {
     EXPECT_GE(copy, 100);
     EXPECT_EQ(close(copy), 0);
 }
+
+TEST(file, what_fails_to_replace_a_descriptor_wakes_nobody) {
+    auto const ends = fd_pair::pipe();
+    auto reader = spawn_reader(ends.first);
+    until_parked(reader);
+    EXPECT_EQ(dup2(1 << 19, ends.first), -1);
+    EXPECT_EQ(dup3(ends.second, ends.first, O_APPEND), -1);
+    EXPECT_EQ(close_range(unsigned(ends.first), unsigned(ends.first), 1 << 20), -1);
+    until_parked(reader);
+    EXPECT_EQ(write(ends.second, "x", 1), 1);
+    EXPECT_EQ(reader.get(), std::pair(ssize_t(1), 0));
+}
+
+TEST(file, a_process_group_that_owns_a_descriptor_is_told) {
+    auto const ends = fd_pair::sockets();
+    coir::hub::current();
+    checked(fcntl(ends.first, F_SETOWN, -getpgrp()), "F_SETOWN");
+    errno = 0;
+    EXPECT_EQ(fcntl(ends.first, F_GETOWN), -getpgrp());
+    EXPECT_EQ(errno, 0);
+    EXPECT_EQ(fcntl(-1, F_GETOWN), -1);
+    EXPECT_EQ(errno, EBADF);
+}
