@@ -40,7 +40,8 @@ bool is_for_the_kernel(descriptor const& about, off_t offset, int flags) noexcep
 
 } // namespace
 
-// A regular file gives all that was asked for, or all there is: what is cached at once, the rest from the disk.
+// A regular file gives all that was asked for, or all there is: what is cached at once, the rest from the disk. Where a
+// read that may wait ends, the kernel ended it: files of /proc give a record at a time, or wait for the next one.
 long read_disk(int fd, iovec const* parts, std::size_t count, off_t offset, int flags) {
     remaining_parts rest{parts, count};
     long total = 0;
@@ -48,11 +49,11 @@ long read_disk(int fd, iovec const* parts, std::size_t count, off_t offset, int 
         std::size_t const wanted = rest.bytes();
         off_t const position = offset == at_position ? at_position : offset + total;
         long result = kernel(SYS_preadv2, fd, rest.first(), rest.count(), position, 0, flags | RWF_NOWAIT);
-        if (result == -EAGAIN || result == -EOPNOTSUPP)
-            result = read_outside_the_cache(fd, rest.first(), rest.count(), position, flags);
+        bool const waited = result == -EAGAIN || result == -EOPNOTSUPP;
+        if (waited) result = read_outside_the_cache(fd, rest.first(), rest.count(), position, flags);
         if (result <= 0) return total ? total : result;
         total += result;
-        if (std::size_t(result) == wanted) return total;
+        if (waited || std::size_t(result) == wanted) return total;
         rest.advance(std::size_t(result));
     }
 }
