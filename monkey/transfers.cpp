@@ -22,21 +22,16 @@ bool is(int fd, file_kind what) noexcept { return describe(fd).kind.load(std::me
 
 bool is_nonblocking(int fd, direction way) noexcept { return patience_of(fd, describe(fd), way).nonblocking; }
 
-bool is_ready(int fd, short events) noexcept {
-    pollfd one{fd, events, 0};
-    timespec const at_once{};
-    return is(fd, file_kind::disk) ||
-           kernel(SYS_ppoll, &one, 1, &at_once, nullptr, 0) > 0; // -EINTR: a signal is pending
-}
+bool can_go_on(int fd, short events) noexcept { return is(fd, file_kind::disk) || is_ready(fd, events); }
 
 // Until `in` can be read from and `out` written to: 0, or -errno.
 long both_ready(int in, int out) {
     waiting reads{in, describe(in), direction::read}, writes{out, describe(out), direction::write};
     for (;;) {
         long error = 0;
-        if (!is_ready(in, POLLIN))
+        if (!can_go_on(in, POLLIN))
             error = reads.once();
-        else if (!is_ready(out, POLLOUT))
+        else if (!can_go_on(out, POLLOUT))
             error = writes.once();
         else
             return 0;
@@ -76,6 +71,8 @@ bool is_no_splice(int in, off_t const* in_offset, int out, off_t const* out_offs
 // `in` is a file (sendfile(2)): read here from the cache, or as read() does, and sent from a buffer. What the kernel
 // refuses, it refuses before it moves anything.
 long body::sendfile(int out, int in, off_t* offset, std::size_t count) {
+    if (is(in, file_kind::disk) && is(out, file_kind::disk))
+        return offload([&] { return kernel(SYS_sendfile, out, in, offset, count); }, "sendfile");
     if (!is(in, file_kind::disk) || is(out, file_kind::disk) || is_nonblocking(out, direction::write) || count == 0)
         return kernel(SYS_sendfile, out, in, offset, count);
     if (long const refused = kernel(SYS_sendfile, out, in, offset, 0); refused < 0) return refused;
@@ -105,8 +102,11 @@ long body::sendfile(int out, int in, off_t* offset, std::size_t count) {
 // Ends with what was moved when the length is reached or the pipe is empty, as the kernel's own (fs/splice.c).
 long body::splice(int in, off_t* in_offset, int out, off_t* out_offset, std::size_t length, unsigned flags) {
     bool const in_is_pipe = is(in, file_kind::pipe);
-    if (flags & SPLICE_F_NONBLOCK || length == 0 || is_nonblocking(in, direction::read) ||
-        is_nonblocking(out, direction::write) || (!in_is_pipe && !is(out, file_kind::pipe)) ||
+    bool const out_is_pipe = is(out, file_kind::pipe);
+    // One of two pipes that does not want to wait speaks for both (fs/splice.c); else each end for itself.
+    bool const nonblocking =
+        in_is_pipe && out_is_pipe && (is_nonblocking(in, direction::read) || is_nonblocking(out, direction::write));
+    if (flags & SPLICE_F_NONBLOCK || length == 0 || nonblocking || (!in_is_pipe && !out_is_pipe) ||
         is_no_splice(in, in_offset, out, out_offset, flags))
         return kernel(SYS_splice, in, in_offset, out, out_offset, length, flags);
     std::size_t total = 0;
@@ -129,12 +129,17 @@ long body::tee(int in, int out, std::size_t length, unsigned flags) {
     }
 }
 
+// The kernel asks the flag of the call only, not the pipe's O_NONBLOCK.
 long body::vmsplice(int fd, iovec const* parts, std::size_t count, unsigned flags) {
     long const mode = kernel(SYS_fcntl, fd, F_GETFL, 0);
     auto const way = mode >= 0 && (mode & O_ACCMODE) != O_RDONLY ? direction::write : direction::read;
-    if (flags & SPLICE_F_NONBLOCK) return kernel(SYS_vmsplice, fd, parts, count, flags);
-    return waiting{fd, describe(fd), way}.retry(
-        [&] { return kernel(SYS_vmsplice, fd, parts, count, flags | SPLICE_F_NONBLOCK); });
+    for (;;) {
+        long const result = kernel(SYS_vmsplice, fd, parts, count, flags | SPLICE_F_NONBLOCK);
+        if (result != -EAGAIN || flags & SPLICE_F_NONBLOCK) return result;
+        notice_handlers();
+        ended_by_handlers const or_one{handlers::without_restart};
+        if (long const error = after(hub::wait_fd(fd, way, {}, closing::seen))) return error;
+    }
 }
 
 // Between two files: as long as the disk takes.

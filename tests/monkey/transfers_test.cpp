@@ -201,3 +201,26 @@ TEST(copy_file_range, copies) {
     lseek(to.fd, 0, SEEK_SET);
     EXPECT_EQ(read_all(to.fd), from.content.substr(5, 100));
 }
+
+TEST(splice, to_a_nonblocking_socket_waits_for_the_pipe) {
+    auto const pipe = fd_pair::pipe();
+    auto const sockets = fd_pair::sockets(SOCK_STREAM | SOCK_NONBLOCK);
+    auto mover = coir::spawn([&] { return splice(pipe.first, nullptr, sockets.first, nullptr, 100, 0); });
+    until_parked(mover);
+    EXPECT_EQ(write(pipe.second, "hello", 5), 5);
+    EXPECT_EQ(mover.get(), 5);
+}
+
+TEST(vmsplice, waits_for_room_in_a_nonblocking_pipe_too) {
+    auto const pipe = fd_pair::pipe();
+    checked(fcntl(pipe.second, F_SETFL, O_NONBLOCK), "F_SETFL");
+    std::vector<char> const fill(std::size_t(fcntl(pipe.second, F_GETPIPE_SZ)), 'f');
+    EXPECT_EQ(write(pipe.second, fill.data(), fill.size()), ssize_t(fill.size()));
+    char text[] = "hello";
+    iovec const part{text, 5};
+    auto writer = coir::spawn([&] { return vmsplice(pipe.second, &part, 1, 0); });
+    until_parked(writer);
+    std::vector<char> got(fill.size());
+    EXPECT_EQ(read(pipe.first, got.data(), got.size()), ssize_t(got.size()));
+    EXPECT_EQ(writer.get(), 5);
+}
