@@ -9,6 +9,7 @@
 #include "hub/own_fd.h"
 #include "monkey/bodies.h"
 #include "monkey/kernel.h"
+#include "monkey/memory.h"
 #include "monkey/retry.h"
 #include "monkey/signals.h"
 #include "monkey/times.h"
@@ -80,6 +81,7 @@ wake_reason wait_for_any(std::span<pollfd const> set, int signals, deadline unti
         if (one.events & (POLLIN | POLLRDNORM)) interests[count++] = {one.fd, hub::readable};
         if (one.events & (POLLOUT | POLLWRNORM)) interests[count++] = {one.fd, hub::writable};
     }
+    if (count == 0 && until.is_never()) return wait_for_handler("poll of nothing");
     return hub::wait_any_fd({interests, count}, until, closing::seen);
 }
 
@@ -162,6 +164,8 @@ private:
 
 long select_until(int count, fd_set* read, fd_set* write, fd_set* except, deadline until, sigset_t const* mask) {
     if (count < 0) return -EINVAL;
+    for (fd_set const* each : {read, write, except})
+        if (each && !is_memory(each, (std::size_t(count) + 7) / 8)) return -EFAULT;
     fd_sets sets{count, read, write, except};
     std::vector<pollfd> as_poll = sets.as_poll();
     auto const wait = [&](int signals, deadline limit) {

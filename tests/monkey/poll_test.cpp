@@ -1,6 +1,7 @@
 #include "tests/monkey/outcome.h"
 #include "tests/rerun.h"
 
+#include <csignal>
 #include <fcntl.h>
 #include <functional>
 #include <linux/filter.h>
@@ -297,4 +298,32 @@ TEST_ALONE(poll, without_memory_to_wait_says_so) {
     ASSERT_EQ(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
     ASSERT_EQ(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
     EXPECT_EQ(outcome_of([&] { return poll(&one, 1, 1000); }), (outcome{-1, ENOMEM}));
+}
+
+TEST(poll, of_nothing_and_for_ever_waits_for_a_handler) {
+    struct sigaction action {
+    }, before{};
+    action.sa_handler = [](int) {};
+    checked(sigaction(SIGUSR1, &action, &before), "sigaction");
+    for (auto const& way :
+         {+[] { return poll(nullptr, 0, -1); }, +[] { return select(0, nullptr, nullptr, nullptr, nullptr); }}) {
+        int error = 0;
+        auto waiter = coir::spawn([&] {
+            EXPECT_EQ(way(), -1);
+            error = errno;
+        });
+        until_parked(waiter);
+        raise(SIGUSR1);
+        waiter.join();
+        EXPECT_EQ(error, EINTR);
+    }
+    sigaction(SIGUSR1, &before, nullptr);
+}
+
+TEST(poll, a_set_that_is_no_memory_is_EFAULT) {
+    coir::hub::current();
+    auto* volatile nowhere = reinterpret_cast<fd_set*>(8);
+    timeval now{};
+    EXPECT_EQ(select(3, nowhere, nullptr, nullptr, &now), -1);
+    EXPECT_EQ(errno, EFAULT);
 }
