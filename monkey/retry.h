@@ -4,9 +4,12 @@
 #include "hub/handlers.h"
 #include "hub/hub.h"
 #include "monkey/descriptors.h"
+#include "monkey/kernel.h"
 #include "monkey/signals.h"
 
 #include <cerrno>
+#include <ctime>
+#include <poll.h>
 
 namespace coir::monkey {
 
@@ -24,6 +27,13 @@ inline long after(wake_reason why) noexcept {
     case wake_reason::interrupted: return -EINTR;
     }
     return 0;
+}
+
+/// One of `events` is there now, or an error or a hang-up.
+inline bool is_ready(int fd, short events) noexcept {
+    pollfd one{fd, events, 0};
+    timespec const at_once{};
+    return kernel(SYS_ppoll, &one, 1, &at_once, nullptr, 0) > 0; // -EINTR: a signal is pending, nothing is ready
 }
 
 inline deadline deadline_in(std::int64_t limit) noexcept {

@@ -4,14 +4,15 @@
 // the open file that other processes may share. Files that know no RWF_NOWAIT (terminals, some devices, pipes of old
 // kernels) are asked with poll() first. What is on a disk is disk.cpp's.
 
-#include "hub/offload.h"
 #include "hub/own_fd.h"
 #include "monkey/bodies.h"
 #include "monkey/disk.h"
 #include "monkey/kernel.h"
 #include "monkey/lasting.h"
+#include "monkey/memory.h"
 #include "monkey/parts.h"
 #include "monkey/retry.h"
+#include "monkey/stream_calls.h"
 
 #include <cerrno>
 #include <climits>
@@ -22,12 +23,6 @@
 
 namespace coir::monkey {
 namespace {
-
-bool is_ready(int fd, short events) noexcept {
-    pollfd one{fd, events, 0};
-    timespec const at_once{};
-    return kernel(SYS_ppoll, &one, 1, &at_once, nullptr, 0) > 0; // -EINTR: a signal is pending, nothing is ready
-}
 
 enum class read_ends { when_ready, at_once, by_itself };
 
@@ -76,22 +71,15 @@ long receive_now(int fd, iovec const* parts, std::size_t count) noexcept {
     return kernel(SYS_recvmsg, fd, &message, MSG_DONTWAIT);
 }
 
-long send_now(int fd, iovec const* parts, std::size_t count) noexcept {
-    if (count == 1) return kernel(SYS_sendto, fd, parts->iov_base, parts->iov_len, MSG_DONTWAIT, nullptr, 0);
+long send_now(int fd, iovec const* parts, std::size_t count, bool again) noexcept {
+    int const flags = MSG_DONTWAIT | (again ? MSG_NOSIGNAL : 0);
+    if (count == 1) return kernel(SYS_sendto, fd, parts->iov_base, parts->iov_len, flags, nullptr, 0);
     msghdr const message = message_of(parts, count);
-    return kernel(SYS_sendmsg, fd, &message, MSG_DONTWAIT);
+    return kernel(SYS_sendmsg, fd, &message, flags);
 }
 
 long read_socket(int fd, descriptor& about, iovec const* parts, std::size_t count) {
-    waiting turn{fd, about, direction::read};
-    if (about.drained.load(std::memory_order_relaxed)) {
-        about.drained.store(false, std::memory_order_relaxed);
-        if (long const error = turn.first()) return error;
-    }
-    long const result = turn.retry([&] { return receive_now(fd, parts, count); });
-    if (about.kind.load(std::memory_order_relaxed) == file_kind::stream && result > 0)
-        about.drained.store(std::size_t(result) < bytes_in(parts, count), std::memory_order_relaxed);
-    return result;
+    return receive_once(fd, about, bytes_in(parts, count), true, [&] { return receive_now(fd, parts, count); });
 }
 
 // The slave of a pseudoterminal has no name any more when its master has been closed (drivers/tty/pty.c).
@@ -127,9 +115,10 @@ long read_parts(int fd, iovec const* parts, std::size_t count) {
 }
 
 // One attempt to write without blocking. Where RWF_NOWAIT is unknown, a poll that says "writable" promises PIPE_BUF
-// bytes to a pipe and nothing certain to a terminal: that one is written to by a worker thread.
-long write_now(int fd, file_kind kind, iovec const* parts, std::size_t count) {
-    if (kind == file_kind::stream || kind == file_kind::packets) return send_now(fd, parts, count);
+// bytes to a pipe and nothing certain to a terminal or an eventfd: those are written to by a thread that can be
+// interrupted.
+long write_now(int fd, file_kind kind, iovec const* parts, std::size_t count, bool again) {
+    if (kind == file_kind::stream || kind == file_kind::packets) return send_now(fd, parts, count, again);
     long const result = kernel(SYS_pwritev2, fd, parts, count, at_position, 0, RWF_NOWAIT);
     if (result != -EOPNOTSUPP) return result;
     if (!is_ready(fd, POLLOUT)) return -EAGAIN;
@@ -137,23 +126,14 @@ long write_now(int fd, file_kind kind, iovec const* parts, std::size_t count) {
         if (bytes_in(parts, count) <= PIPE_BUF) return kernel(SYS_writev, fd, parts, count);
         return kernel(SYS_write, fd, parts->iov_base, std::min<std::size_t>(parts->iov_len, PIPE_BUF));
     }
-    return offload([&] { return kernel(SYS_writev, fd, parts, count); }, "write to a device");
+    return lasting([&] { return kernel(SYS_writev, fd, parts, count); }, "write to a device");
 }
 
-// A blocking write returns when all is written, or with what was written before an error.
-long write_all(int fd, descriptor& about, iovec const* parts, std::size_t count) {
+long write_all(int fd, descriptor const& about, iovec const* parts, std::size_t count) {
     file_kind const kind = about.kind.load(std::memory_order_relaxed);
-    waiting turn{fd, about, direction::write};
-    long result = turn.retry([&] { return write_now(fd, kind, parts, count); });
-    remaining_parts rest{parts, count};
-    if (kind == file_kind::packets || result < 0 || std::size_t(result) == rest.bytes()) return result;
-    long total = result;
-    do {
-        rest.advance(std::size_t(result));
-        result = turn.retry([&] { return write_now(fd, kind, rest.first(), rest.count()); });
-        if (result > 0) total += result;
-    } while (result > 0 && std::size_t(result) < rest.bytes());
-    return total;
+    return send_all(fd, about, parts, count, [&](iovec const* rest, std::size_t of_those, bool again) {
+        return write_now(fd, kind, rest, of_those, again);
+    });
 }
 
 // A hub is told of what other threads send it by a write of libev's, to one of coir's own descriptors, which never
@@ -174,6 +154,11 @@ long write_parts(int fd, iovec const* parts, std::size_t count) {
     return kernel(SYS_writev, fd, parts, count);
 }
 
+// Else the kernel says what is wrong.
+bool is_array(iovec const* parts, int count) noexcept {
+    return is_count_of_parts(count) && is_memory(parts, std::size_t(count) * sizeof *parts);
+}
+
 } // namespace
 
 long body::read(int fd, void* buffer, size_t size) {
@@ -182,7 +167,8 @@ long body::read(int fd, void* buffer, size_t size) {
 }
 
 long body::readv(int fd, iovec const* parts, int count) {
-    return is_count_of_parts(count) ? read_parts(fd, parts, std::size_t(count)) : -EINVAL;
+    if (!is_array(parts, count)) return kernel(SYS_readv, fd, parts, count);
+    return read_parts(fd, parts, std::size_t(count));
 }
 
 long body::write(int fd, void const* buffer, size_t size) {
@@ -201,8 +187,11 @@ long body::eventfd_write(int fd, eventfd_t number) {
     return result < 0 ? result : result == sizeof number ? 0 : -EIO;
 }
 
+// Of no bytes a write() is an empty packet, a writev() nothing (fs/read_write.c).
 long body::writev(int fd, iovec const* parts, int count) {
-    return is_count_of_parts(count) ? write_parts(fd, parts, std::size_t(count)) : -EINVAL;
+    if (!is_array(parts, count) || bytes_in(parts, std::size_t(count)) == 0)
+        return kernel(SYS_writev, fd, parts, count);
+    return write_parts(fd, parts, std::size_t(count));
 }
 
 } // namespace coir::monkey

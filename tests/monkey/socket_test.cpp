@@ -372,3 +372,63 @@ TEST(socket, a_timeout_of_connect_to_a_Unix_socket_is_EAGAIN) {
     unlink(address.sun_path);
     rmdir(path);
 }
+
+TEST(socket, connecting_again_waits_for_the_connection_under_way) {
+    listener const full;
+    checked(listen(full.fd, 0), "listen");
+    int const first = full.connect();
+    auto const* const to = reinterpret_cast<sockaddr const*>(&full.address);
+    int const made = checked(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), "socket");
+    EXPECT_EQ(connect(made, to, sizeof full.address), -1);
+    EXPECT_EQ(errno, EINPROGRESS);
+    checked(fcntl(made, F_SETFL, 0), "F_SETFL");
+    auto again = coir::spawn([&] { return connect(made, to, sizeof full.address); });
+    until_parked(again);
+    int const taken = checked(accept(full.fd, nullptr, nullptr), "accept");
+    EXPECT_EQ(again.get(), 0);
+    EXPECT_EQ(connect(made, to, sizeof full.address), -1);
+    EXPECT_EQ(errno, EISCONN);
+    for (int fd : {first, made, taken}) close(fd);
+}
+
+TEST(socket, MSG_FASTOPEN_waits_for_the_connection) {
+    listener const listening;
+    EXPECT_EQ(coir::spawn([&] {
+                  int const made = checked(socket(AF_INET, SOCK_STREAM, 0), "socket");
+                  ssize_t const sent =
+                      sendto(made, "hello", 5, MSG_FASTOPEN, reinterpret_cast<sockaddr const*>(&listening.address),
+                             sizeof listening.address);
+                  close(made);
+                  return sent;
+              }).get(),
+              5);
+}
+
+TEST(socket, MSG_WAITALL_waits_with_room_for_more_than_bytes_too) {
+    auto const ends = fd_pair::sockets();
+    char bytes[10], room[100];
+    iovec part{bytes, sizeof bytes};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = room;
+    message.msg_controllen = sizeof room;
+    message.msg_flags = -1;
+    auto reader = coir::spawn([&] { return recvmsg(ends.first, &message, MSG_WAITALL); });
+    EXPECT_EQ(write(ends.second, "first", 5), 5);
+    until_parked(reader);
+    EXPECT_EQ(write(ends.second, "other", 5), 5);
+    EXPECT_EQ(reader.get(), 10);
+    EXPECT_EQ(message.msg_controllen, 0u);
+    EXPECT_EQ(message.msg_flags, 0);
+}
+
+TEST(socket, a_header_that_is_no_memory_is_EFAULT) {
+    auto const ends = fd_pair::sockets();
+    coir::hub::current();
+    msghdr* volatile nowhere = nullptr;
+    EXPECT_EQ(sendmsg(ends.first, nowhere, 0), -1);
+    EXPECT_EQ(errno, EFAULT);
+    EXPECT_EQ(recvmsg(ends.first, nowhere, 0), -1);
+    EXPECT_EQ(errno, EFAULT);
+}

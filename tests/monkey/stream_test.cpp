@@ -435,3 +435,65 @@ TEST(stream, calls_by_number_wait_as_those_by_name) {
     auto failing = coir::spawn([] { return syscall(SYS_read, -1, nullptr, 1L) == -1 ? errno : 0; });
     EXPECT_EQ(failing.get(), EBADF);
 }
+
+// Who waits for a stream is told of a peer that goes by what the write returns, and not by a signal before its next.
+TEST(stream, a_peer_that_goes_during_a_write_raises_no_SIGPIPE) {
+    auto ends = fd_pair::sockets();
+    static int signals = 0;
+    auto const before = signal(SIGPIPE, [](int) { ++signals; });
+    std::string const much(4 << 20, 'x');
+    auto writer = coir::spawn([&] { return write(ends.first, much.data(), much.size()); });
+    until_parked(writer);
+    char some[1000];
+    EXPECT_EQ(read(ends.second, some, sizeof some), ssize_t(sizeof some));
+    ends.close_second();
+    ssize_t const written = writer.get();
+    EXPECT_GT(written, 0);
+    EXPECT_LT(written, ssize_t(much.size()));
+    EXPECT_EQ(signals, 0);
+    EXPECT_EQ(write(ends.first, "x", 1), -1);
+    EXPECT_EQ(signals, 1);
+    signal(SIGPIPE, before);
+}
+
+TEST(stream, what_is_no_memory_is_EFAULT) {
+    auto const ends = fd_pair::sockets();
+    coir::hub::current();
+    auto* volatile nowhere = reinterpret_cast<iovec*>(8);
+    EXPECT_EQ(readv(ends.first, nowhere, 1), -1);
+    EXPECT_EQ(errno, EFAULT);
+    EXPECT_EQ(writev(ends.first, nowhere, 1), -1);
+    EXPECT_EQ(errno, EFAULT);
+}
+
+TEST(stream, writev_of_nothing_sends_no_packet) {
+    auto const ends = fd_pair::sockets(SOCK_DGRAM);
+    coir::hub::current();
+    char byte = 0;
+    iovec const nothing{&byte, 0};
+    EXPECT_EQ(writev(ends.first, &nothing, 1), 0);
+    EXPECT_EQ(recv(ends.second, &byte, 1, MSG_DONTWAIT), -1);
+    EXPECT_EQ(errno, EAGAIN);
+}
+
+// An eventfd is writable while there is room for one; a number that has none waits in the kernel.
+TEST(stream, a_kill_ends_a_write_to_a_device) {
+    int const event = checked(eventfd(1, 0), "eventfd");
+    long result = 0;
+    auto writer = coir::spawn([&] { result = eventfd_write(event, 0xfffffffffffffffe); });
+    until_parked(writer);
+    writer.kill();
+    EXPECT_EQ(result, -1);
+    close(event);
+}
+
+TEST(stream, a_read_of_proc_ends_where_the_kernel_ends_it) {
+    auto const first_read = [] {
+        int const file = checked(open("/proc/self/smaps", O_RDONLY), "open");
+        std::vector<char> room(1 << 20);
+        ssize_t const got = read(file, room.data(), room.size());
+        close(file);
+        return got;
+    };
+    EXPECT_LE(coir::spawn(first_read).get(), sysconf(_SC_PAGESIZE));
+}
