@@ -201,7 +201,8 @@ TEST(stream, SIGPIPE_and_EPIPE_come_as_from_libc) {
     auto ends = fd_pair::pipe();
     coir::hub::current();
     ends.close_first();
-    static int signals = 0;
+    static int signals;
+    signals = 0;
     auto const before = signal(SIGPIPE, [](int) { ++signals; });
     EXPECT_EQ(write(ends.second, "x", 1), -1);
     EXPECT_EQ(errno, EPIPE);
@@ -439,7 +440,8 @@ TEST(stream, calls_by_number_wait_as_those_by_name) {
 // Who waits for a stream is told of a peer that goes by what the write returns, and not by a signal before its next.
 TEST(stream, a_peer_that_goes_during_a_write_raises_no_SIGPIPE) {
     auto ends = fd_pair::sockets();
-    static int signals = 0;
+    static int signals;
+    signals = 0;
     auto const before = signal(SIGPIPE, [](int) { ++signals; });
     std::string const much(4 << 20, 'x');
     auto writer = coir::spawn([&] { return write(ends.first, much.data(), much.size()); });
