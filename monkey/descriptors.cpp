@@ -126,6 +126,7 @@ void ends(int fd) noexcept {
     hub::forget_fd(fd);
     changes(fd);
     shared(fd);
+    lingers(fd, false);
 }
 
 void ends_range(unsigned first, unsigned last) noexcept {
@@ -137,6 +138,16 @@ void changes(int fd) noexcept {
     if (!entry) return;
     ++entry->version;
     entry->kind.store(file_kind::unknown);
+}
+
+void lingers(int fd, bool yes) noexcept {
+    descriptor* const entry = yes ? descriptors.make(fd) : descriptors.find(fd);
+    if (entry) entry->lingers.store(yes, std::memory_order_relaxed);
+}
+
+bool lingers(int fd) noexcept {
+    descriptor const* const entry = descriptors.find(fd);
+    return entry && entry->lingers.load(std::memory_order_relaxed);
 }
 
 } // namespace coir::monkey

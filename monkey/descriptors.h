@@ -33,6 +33,7 @@ struct descriptor {
     std::atomic<file_kind> kind{file_kind::unknown};
     std::atomic<bool> nonblocking{false};
     std::atomic<bool> drained{false};         // the last read on this stream took all there was: wait before the next
+    std::atomic<bool> lingers{false};         // SO_LINGER with a time: closing it waits
     std::atomic<bool> written_through{false}; // O_SYNC, O_DSYNC, O_DIRECT: a write waits for the disk
     std::atomic<std::uint32_t> alone_since{
         0}; // no other number or process had it when so many had been shared; 0: may have
@@ -69,5 +70,10 @@ void ends(int fd) noexcept;
 void ends_range(unsigned first, unsigned last) noexcept;
 /// It has just been changed: the facts go, also those that another thread is about to note.
 void changes(int fd) noexcept;
+
+/// SO_LINGER has been set, or is no longer.
+void lingers(int fd, bool yes) noexcept;
+/// Closing `fd` may wait until what was sent has arrived (socket(7), SO_LINGER). Not known of what was inherited.
+bool lingers(int fd) noexcept;
 
 } // namespace coir::monkey

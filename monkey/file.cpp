@@ -5,6 +5,7 @@
 #include "hub/own_fd.h"
 #include "monkey/bodies.h"
 #include "monkey/descriptors.h"
+#include "monkey/in_fiber.h"
 #include "monkey/kernel.h"
 #include "monkey/lasting.h"
 #include "monkey/real.h"
@@ -55,8 +56,10 @@ long body::close(int fd) {
         close_own_fd(fd);
         return 0;
     }
+    bool const waits = lingers(fd) && in_fiber();
     ends(fd);
-    return kernel_result(real.close(fd));
+    auto const close = [fd] { return kernel_result(real.close(fd)); };
+    return waits ? lasting_through(close, "close of a socket that lingers") : close();
 }
 
 // What libev opens for a hub is the hub's own.
@@ -135,7 +138,7 @@ long body::fcntl(int fd, int command, void* argument) {
     if (hidden(fd)) return -EBADF;
     bool const duplicates = command == F_DUPFD || command == F_DUPFD_CLOEXEC;
     if (duplicates) shared(fd);
-    if ((command == F_SETLKW || command == F_OFD_SETLKW) && hub::in_fiber()) return record_lock(fd, command, argument);
+    if ((command == F_SETLKW || command == F_OFD_SETLKW) && in_fiber()) return record_lock(fd, command, argument);
     long const result = kernel_result(real.fcntl(fd, command, argument));
     if (command == F_SETFL) changes(fd); // the flags may say O_NONBLOCK now, or no longer
     if (duplicates && result >= 0) ends(int(result));
@@ -153,7 +156,7 @@ long body::libc_fcntl(int fd, int command, void* argument) {
 }
 
 long body::ioctl(int fd, unsigned long command, void* argument) {
-    if (waits_for_output(command) && hub::in_fiber())
+    if (waits_for_output(command) && in_fiber())
         return lasting([&] { return kernel(SYS_ioctl, fd, command, argument); }, "ioctl of a terminal");
     long const result = kernel_result(real.ioctl(fd, command, argument));
     if (command == FIONBIO) changes(fd);
@@ -162,7 +165,12 @@ long body::ioctl(int fd, unsigned long command, void* argument) {
 
 long body::setsockopt(int fd, int level, int option, void const* value, socklen_t length) {
     long const result = kernel_result(real.setsockopt(fd, level, option, value, length));
-    if (level == SOL_SOCKET) changes(fd); // SO_RCVTIMEO and SO_SNDTIMEO are among the facts
+    if (level != SOL_SOCKET || result < 0) return result;
+    changes(fd);               // SO_RCVTIMEO and SO_SNDTIMEO are among the facts
+    if (option == SO_LINGER) { // the kernel has read it
+        auto const& how = *static_cast<linger const*>(value);
+        lingers(fd, how.l_onoff && how.l_linger > 0);
+    }
     return result;
 }
 

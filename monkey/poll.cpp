@@ -36,15 +36,14 @@ bool beyond_hub(pollfd const& one) noexcept {
 }
 
 wake_reason wait_in_epoll_set(std::span<pollfd const> set, int signals, deadline until) {
-    int const nested = make_own_fd([] { return kernel(SYS_epoll_create1, EPOLL_CLOEXEC); });
-    if (nested < 0) throw std::bad_alloc(); // poll(2) knows ENOMEM only
-    bool no_memory = false;                 // EPERM is no trouble: such a file never has what is asked for
+    own_fd const nested{make_own_fd([] { return kernel(SYS_epoll_create1, EPOLL_CLOEXEC); })};
+    if (nested.get() < 0) throw std::bad_alloc(); // poll(2) knows ENOMEM only
     auto const ask = [&](int operation, int fd, int events) {
         epoll_event event{};
         event.events = std::uint32_t(events) & 0xffff; // the POLL… and EPOLL… bits are the same numbers
-        long const error = kernel(SYS_epoll_ctl, nested, operation, fd, &event);
-        no_memory |= error == -ENOMEM || error == -ENOSPC;
-        return error;
+        long const error = kernel(SYS_epoll_ctl, nested.get(), operation, fd, &event);
+        if (error == -ENOMEM || error == -ENOSPC) throw std::bad_alloc();
+        return error; // EPERM is no trouble: such a file never has what is asked for
     };
     if (signals >= 0) ask(EPOLL_CTL_ADD, signals, POLLIN);
     for (pollfd const& one : set) {
@@ -54,13 +53,7 @@ wake_reason wait_in_epoll_set(std::span<pollfd const> set, int signals, deadline
             if (other.fd == one.fd) all |= other.events;
         ask(EPOLL_CTL_MOD, one.fd, all);
     }
-    if (no_memory) {
-        close_own_fd(nested);
-        throw std::bad_alloc();
-    }
-    wake_reason const why = hub::wait_fd(nested, hub::readable, until, closing::seen);
-    close_own_fd(nested);
-    return why;
+    return hub::wait_fd(nested.get(), hub::readable, until, closing::seen);
 }
 
 // `signals`: one more that is to be readable, or -1.

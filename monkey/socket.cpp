@@ -95,6 +95,12 @@ long took(long fd) noexcept {
     return fd;
 }
 
+// A connection has its listener's SO_LINGER (net/core/sock.c, sk_clone_lock).
+long accepted_by(int listener, long fd) noexcept {
+    if (took(fd) >= 0 && lingers(listener)) lingers(int(fd), true);
+    return fd;
+}
+
 // What is sent along with a message (unix(7), SCM_RIGHTS): another process has it then.
 void share_what_goes_along(msghdr const& message) noexcept {
     if (!message.msg_control) return;
@@ -136,11 +142,11 @@ constinit std::atomic<bool> knows_dont_wait{true};
 
 bool may_be_accepted(int fd) noexcept { return is_ready(fd, POLLIN) || !listens(fd); }
 
-// One attempt. Another thread or process may take the connection between a poll and the call: the ring makes that one,
-// as a try; an older kernel's ring waits then, where a kill, a handler or the limit ends it.
+// One attempt. Where another thread or process may take the connection between a poll and the call, the ring makes that
+// one, as a try; an older kernel's ring waits then, where a kill, a handler or the limit ends it.
 long accept_now(int fd, patience const& how, sockaddr* peer, socklen_t* length, int flags) {
     if (!may_be_accepted(fd)) return -EAGAIN;
-    ring* const kernels = ring::here();
+    ring* const kernels = __libc_single_threaded && alone(describe(fd)) ? nullptr : ring::here();
     if (!kernels) return kernel(SYS_accept4, fd, peer, length, flags);
     if (knows_dont_wait.load(std::memory_order_relaxed)) {
         long const accepted = kernels->perform({"accept on fd", fd}, [&](io_uring_sqe* entry) {
@@ -165,8 +171,9 @@ long body::accept4(int fd, sockaddr* peer, socklen_t* length, int flags) {
     descriptor& about = describe(fd);
     if (!about.is_socket()) return kernel(SYS_accept4, fd, peer, length, flags);
     patience const how = patience_of(fd, about, direction::read);
-    if (how.nonblocking) return took(kernel(SYS_accept4, fd, peer, length, flags));
-    return took(waiting{fd, about, direction::read}.retry([&] { return accept_now(fd, how, peer, length, flags); }));
+    if (how.nonblocking) return accepted_by(fd, kernel(SYS_accept4, fd, peer, length, flags));
+    return accepted_by(
+        fd, waiting{fd, about, direction::read}.retry([&] { return accept_now(fd, how, peer, length, flags); }));
 }
 
 namespace {

@@ -68,14 +68,14 @@ bool is_no_splice(int in, off_t const* in_offset, int out, off_t const* out_offs
 
 } // namespace
 
-// `in` is a file (sendfile(2)): read here from the cache, or as read() does, and sent from a buffer. What the kernel
-// refuses, it refuses before it moves anything.
+// `in` is a file, or what is like one (sendfile(2)): read here from the cache, or as read() does, and sent from a
+// buffer. What the kernel refuses, it refuses before it moves anything.
 long body::sendfile(int out, int in, off_t* offset, std::size_t count) {
-    if (is(in, file_kind::disk) && is(out, file_kind::disk))
-        return offload([&] { return kernel(SYS_sendfile, out, in, offset, count); }, "sendfile");
-    if (!is(in, file_kind::disk) || is(out, file_kind::disk) || is_nonblocking(out, direction::write) || count == 0)
-        return kernel(SYS_sendfile, out, in, offset, count);
+    auto const by_kernel = [=] { return kernel(SYS_sendfile, out, in, offset, count); };
+    if (count == 0 || is_nonblocking(out, direction::write)) return by_kernel();
     if (long const refused = kernel(SYS_sendfile, out, in, offset, 0); refused < 0) return refused;
+    if (is(out, file_kind::disk)) return offload(by_kernel, "sendfile");
+    if (kernel(SYS_lseek, in, 0, SEEK_CUR) < 0) return by_kernel();
     constexpr std::size_t piece = 64 * 1024, most = 0x7ffff000; // MAX_RW_COUNT
     auto const buffer = std::make_unique_for_overwrite<std::byte[]>(std::min(count, piece));
     off_t at = offset ? *offset : off_t(kernel(SYS_lseek, in, 0, SEEK_CUR));

@@ -432,3 +432,24 @@ TEST(socket, a_header_that_is_no_memory_is_EFAULT) {
     EXPECT_EQ(recvmsg(ends.first, nowhere, 0), -1);
     EXPECT_EQ(errno, EFAULT);
 }
+
+// What was sent has not arrived while the reader's buffer is full.
+TEST(socket, close_of_one_that_lingers_lets_others_run) {
+    listener const server;
+    int const out = server.connect(), in = checked(accept(server.fd, nullptr, nullptr), "accept");
+    int const small = 4096;
+    setsockopt(in, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    linger const how{1, 60};
+    ASSERT_EQ(setsockopt(out, SOL_SOCKET, SO_LINGER, &how, sizeof how), 0);
+    std::string const much(1 << 20, 'x');
+    std::size_t sent = 0;
+    for (ssize_t part; (part = send(out, much.data(), much.size(), MSG_DONTWAIT)) > 0;) sent += std::size_t(part);
+    auto closer = coir::spawn([&] { return close(out); });
+    until_parked(closer);
+    std::size_t received = 0;
+    char part[65536];
+    for (ssize_t got; (got = read(in, part, sizeof part)) > 0;) received += std::size_t(got);
+    EXPECT_EQ(received, sent);
+    EXPECT_EQ(closer.get(), 0);
+    close(in);
+}

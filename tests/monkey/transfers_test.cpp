@@ -47,6 +47,20 @@ TEST(sendfile, to_a_socket_and_a_pipe_that_a_fiber_reads_from) {
     }
 }
 
+TEST(sendfile, of_zeros_to_a_socket_that_a_fiber_reads_from) {
+    fd_pair sockets = fd_pair::sockets();
+    int const zeros = checked(open("/dev/zero", O_RDONLY), "open");
+    auto sender = coir::spawn([&] {
+        ssize_t const sent = sendfile(sockets.second, zeros, nullptr, much);
+        sockets.close_second();
+        return sent;
+    });
+    until_parked(sender);
+    EXPECT_EQ(read_all(sockets.first), std::string(much, 0));
+    EXPECT_EQ(sender.get(), ssize_t(much));
+    close(zeros);
+}
+
 TEST(sendfile, from_an_offset) {
     fd_pair const sockets = fd_pair::sockets();
     file from{100};
