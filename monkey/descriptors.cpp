@@ -31,6 +31,12 @@ std::int64_t limit_of(int fd, int option) noexcept {
     return limit.tv_sec * 1'000'000'000ll + limit.tv_usec * 1000ll;
 }
 
+bool asks_to_linger(int fd) noexcept {
+    linger how{};
+    socklen_t size = sizeof how;
+    return kernel(SYS_getsockopt, fd, SOL_SOCKET, SO_LINGER, &how, &size) == 0 && how.l_onoff && how.l_linger > 0;
+}
+
 // O_NONBLOCK and the like; none if it is not open.
 int flags_of(int fd) noexcept { return std::max(0, int(kernel(SYS_fcntl, fd, F_GETFL, 0))); }
 
@@ -66,6 +72,7 @@ void fill_in(descriptor& entry, int fd) noexcept {
     entry.nonblocking.store(flags & O_NONBLOCK, std::memory_order_relaxed);
     entry.written_through.store(flags & (O_SYNC | O_DSYNC | O_DIRECT), std::memory_order_relaxed);
     entry.drained.store(false, std::memory_order_relaxed);
+    entry.lingers.store(kind == file_kind::stream && asks_to_linger(fd), std::memory_order_relaxed);
     bool const is_socket = kind == file_kind::stream || kind == file_kind::packets;
     entry.receive_limit.store(is_socket ? limit_of(fd, SO_RCVTIMEO) : 0, std::memory_order_relaxed);
     entry.send_limit.store(is_socket ? limit_of(fd, SO_SNDTIMEO) : 0, std::memory_order_relaxed);

@@ -73,7 +73,7 @@ void changes(int fd) noexcept;
 
 /// SO_LINGER has been set, or is no longer.
 void lingers(int fd, bool yes) noexcept;
-/// Closing `fd` may wait until what was sent has arrived (socket(7), SO_LINGER). Not known of what was inherited.
+/// Closing `fd` may wait until what was sent has arrived (socket(7), SO_LINGER).
 bool lingers(int fd) noexcept;
 
 } // namespace coir::monkey

@@ -95,12 +95,6 @@ long took(long fd) noexcept {
     return fd;
 }
 
-// A connection has its listener's SO_LINGER (net/core/sock.c, sk_clone_lock).
-long accepted_by(int listener, long fd) noexcept {
-    if (took(fd) >= 0 && lingers(listener)) lingers(int(fd), true);
-    return fd;
-}
-
 // What is sent along with a message (unix(7), SCM_RIGHTS): another process has it then.
 void share_what_goes_along(msghdr const& message) noexcept {
     if (!message.msg_control) return;
@@ -171,9 +165,8 @@ long body::accept4(int fd, sockaddr* peer, socklen_t* length, int flags) {
     descriptor& about = describe(fd);
     if (!about.is_socket()) return kernel(SYS_accept4, fd, peer, length, flags);
     patience const how = patience_of(fd, about, direction::read);
-    if (how.nonblocking) return accepted_by(fd, kernel(SYS_accept4, fd, peer, length, flags));
-    return accepted_by(
-        fd, waiting{fd, about, direction::read}.retry([&] { return accept_now(fd, how, peer, length, flags); }));
+    if (how.nonblocking) return took(kernel(SYS_accept4, fd, peer, length, flags));
+    return took(waiting{fd, about, direction::read}.retry([&] { return accept_now(fd, how, peer, length, flags); }));
 }
 
 namespace {
