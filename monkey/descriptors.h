@@ -73,7 +73,8 @@ void changes(int fd) noexcept;
 
 /// SO_LINGER has been set, or is no longer.
 void lingers(int fd, bool yes) noexcept;
-/// Closing `fd` may wait until what was sent has arrived (socket(7), SO_LINGER).
+/// Closing `fd` may wait until what was sent has arrived (socket(7), SO_LINGER). Not asked of one
+/// that no fiber has used.
 bool lingers(int fd) noexcept;
 
 } // namespace coir::monkey
