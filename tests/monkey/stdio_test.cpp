@@ -18,6 +18,7 @@
 #include <set>
 #include <stdio_ext.h>
 #include <string>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <thread>
@@ -522,6 +523,32 @@ TEST(stdio, an_error_from_before_is_none_of_the_call_s) {
     char got[20] = "";
     EXPECT_EQ(fread(got, 1, sizeof got, pipe.in.get()), 5u);
     EXPECT_STREQ(got, "once\n");
+}
+
+// The list of libc's begins with the newest: `first` is written first.
+TEST(stdio, all_are_flushed_though_one_is_closed_meanwhile) {
+    fd_pair const ends = fd_pair::pipe(), others = fd_pair::pipe();
+    FILE* const last = fdopen(dup(others.second), "w");
+    std::size_t const filled = fill_up(ends.second);
+    FILE* const first = fdopen(dup(ends.second), "w");
+    ASSERT_TRUE(first && last);
+    fputs("x", first);
+    fputs("y", last);
+    auto flushes = coir::spawn([] { return fflush(nullptr); });
+    until_parked(flushes);
+    coir::event closing;
+    std::thread closer([&] {
+        closing.set();
+        fclose(first);
+    });
+    closing.wait();
+    empty_out(ends.first, filled);
+    EXPECT_EQ(flushes.get(), 0);
+    int pending = 0;
+    EXPECT_EQ(ioctl(others.first, FIONREAD, &pending), 0);
+    EXPECT_EQ(pending, 1);
+    closer.join();
+    fclose(last);
 }
 
 TEST(stdio, flushing_and_closing_wait) {
