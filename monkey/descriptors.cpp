@@ -133,7 +133,6 @@ void ends(int fd) noexcept {
     hub::forget_fd(fd);
     changes(fd);
     shared(fd);
-    lingers(fd, false);
 }
 
 void ends_range(unsigned first, unsigned last) noexcept {
@@ -147,14 +146,10 @@ void changes(int fd) noexcept {
     entry->kind.store(file_kind::unknown);
 }
 
-void lingers(int fd, bool yes) noexcept {
-    descriptor* const entry = yes ? descriptors.make(fd) : descriptors.find(fd);
-    if (entry) entry->lingers.store(yes, std::memory_order_relaxed);
-}
-
 bool lingers(int fd) noexcept {
     descriptor const* const entry = descriptors.find(fd);
-    return entry && entry->lingers.load(std::memory_order_relaxed);
+    if (!entry || entry->kind.load(std::memory_order_acquire) == file_kind::unknown) return asks_to_linger(fd);
+    return entry->lingers.load(std::memory_order_relaxed);
 }
 
 } // namespace coir::monkey

@@ -71,10 +71,8 @@ void ends_range(unsigned first, unsigned last) noexcept;
 /// It has just been changed: the facts go, also those that another thread is about to note.
 void changes(int fd) noexcept;
 
-/// SO_LINGER has been set, or is no longer.
-void lingers(int fd, bool yes) noexcept;
-/// Closing `fd` may wait until what was sent has arrived (socket(7), SO_LINGER). Not asked of one
-/// that no fiber has used.
+/// Closing `fd` may wait until what was sent has arrived (socket(7), SO_LINGER). Costs a system call for what no fiber
+/// has used.
 bool lingers(int fd) noexcept;
 
 } // namespace coir::monkey

@@ -56,7 +56,7 @@ long body::close(int fd) {
         close_own_fd(fd);
         return 0;
     }
-    bool const waits = lingers(fd) && in_fiber();
+    bool const waits = in_fiber() && lingers(fd);
     ends(fd);
     auto const close = [fd] { return kernel_result(real.close(fd)); };
     return waits ? lasting_through(close, "close of a socket that lingers") : close();
@@ -166,11 +166,7 @@ long body::ioctl(int fd, unsigned long command, void* argument) {
 long body::setsockopt(int fd, int level, int option, void const* value, socklen_t length) {
     long const result = kernel_result(real.setsockopt(fd, level, option, value, length));
     if (level != SOL_SOCKET || result < 0) return result;
-    changes(fd);               // SO_RCVTIMEO and SO_SNDTIMEO are among the facts
-    if (option == SO_LINGER) { // the kernel has read it
-        auto const& how = *static_cast<linger const*>(value);
-        lingers(fd, how.l_onoff && how.l_linger > 0);
-    }
+    changes(fd); // SO_RCVTIMEO and SO_SNDTIMEO are among the facts
     return result;
 }
 

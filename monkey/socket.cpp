@@ -139,8 +139,9 @@ bool may_be_accepted(int fd) noexcept { return is_ready(fd, POLLIN) || !listens(
 // One attempt. Where another thread or process may take the connection between a poll and the call, the ring makes that
 // one, as a try; an older kernel's ring waits then, where a kill, a handler or the limit ends it.
 long accept_now(int fd, patience const& how, sockaddr* peer, socklen_t* length, int flags) {
-    if (!may_be_accepted(fd)) return -EAGAIN;
+    // Made before the first wait: when connections come there may be no descriptors for it.
     ring* const kernels = __libc_single_threaded && alone(describe(fd)) ? nullptr : ring::here();
+    if (!may_be_accepted(fd)) return -EAGAIN;
     if (!kernels) return kernel(SYS_accept4, fd, peer, length, flags);
     if (knows_dont_wait.load(std::memory_order_relaxed)) {
         long const accepted = kernels->perform({"accept on fd", fd}, [&](io_uring_sqe* entry) {

@@ -437,8 +437,6 @@ TEST(socket, a_header_that_is_no_memory_is_EFAULT) {
 TEST(socket, close_of_one_that_lingers_lets_others_run) {
     listener const server;
     int const out = server.connect(), in = checked(accept(server.fd, nullptr, nullptr), "accept");
-    int const small = 4096;
-    setsockopt(in, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
     linger const how{1, 60};
     ASSERT_EQ(setsockopt(out, SOL_SOCKET, SO_LINGER, &how, sizeof how), 0);
     std::string const much(1 << 20, 'x');

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 
-COIR = sys.argv[1]
+COIR = os.path.abspath(sys.argv[1])
 PYTHON = '/usr/bin/python3'
 
 

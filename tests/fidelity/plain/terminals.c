@@ -1,4 +1,4 @@
-/* waits: read write */
+/* waits: read */
 /* Pseudoterminals: lines and bytes, echo, signals of the keyboard, and the end. */
 #include "plain.h"
 
