@@ -8,9 +8,22 @@
 
 #include <cstdio>
 #include <mutex>
+#include <sys/single_threaded.h>
 #include <utility>
 
 namespace coir {
+
+namespace {
+
+// Sets it, as the first. An atomic exchange would be a tenth of what starting a fiber costs.
+bool claim(std::atomic<bool>& mark) noexcept {
+    if (!__libc_single_threaded) return !mark.exchange(true);
+    bool const first = !mark.load(std::memory_order_relaxed);
+    mark.store(true, std::memory_order_relaxed);
+    return first;
+}
+
+} // namespace
 
 namespace detail {
 
@@ -99,8 +112,8 @@ void task::start() {
     if (started || over) return;
     hub& here = hub::current();
     assert(on_this_thread());
-    if (started.exchange(true)) return; // another thread has ended it
-    parent = this_scheduler.loop;       // not counted: the hub outlives its fibers
+    if (!claim(started)) return;  // another thread has ended it
+    parent = this_scheduler.loop; // not counted: the hub outlives its fibers
     here.enlist(*this);
     retain();
     become(run_state::ready);
@@ -111,7 +124,7 @@ void task::start_later(deadline when) {
     if (started || over) return;
     hub& here = hub::current();
     auto in_time = std::make_unique<start_timer>(*this);
-    if (started.exchange(true)) return;
+    if (!claim(started)) return;
     later = std::move(in_time);
     here.timers().set(*later, when.ns());
     parent = this_scheduler.loop;
@@ -186,7 +199,7 @@ bool task::end_unbegun(std::exception_ptr const& why) noexcept {
 }
 
 bool task::end_unstarted(std::exception_ptr const& why) noexcept {
-    if (started.exchange(true)) return false;
+    if (!claim(started)) return false;
     never_begin(why);
     return true;
 }

@@ -18,14 +18,15 @@
 namespace coir::monkey {
 namespace {
 
-// What is looked up there is made up when it is asked for, never cached at first; and /proc/thread-self is the caller's.
+// What is looked up there is made up when it is asked for, never cached at first; and /proc/thread-self is the
+// caller's.
 bool is_below_proc(char const* path) noexcept { return std::strncmp(path, "/proc/", 6) == 0; }
 
 // A descriptor that stands for the path only, or -errno: -EAGAIN if the kernel would have to wait for it. Then the path
 // can be read here, too.
-long look_up(int at, char const* path, bool follow) noexcept {
+long look_up(int at, char const* path, bool follow, int more = 0) noexcept {
     open_how how{};
-    how.flags = O_PATH | O_CLOEXEC | (follow ? 0u : unsigned{O_NOFOLLOW});
+    how.flags = unsigned(O_PATH | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW) | more);
     how.resolve = RESOLVE_CACHED;
     long const found = kernel(SYS_openat2, at, path, &how, sizeof how);
     if (found != -EAGAIN || !is_below_proc(path)) return found;
@@ -73,8 +74,9 @@ opening what_open_waits_for(int at, char const* path, int flags) noexcept {
 
 } // namespace
 
+// As a directory: what is none is refused when it has been looked up, and costs no descriptor.
 bool is_cached(int at, char const* path, bool follow) noexcept {
-    long const found = look_up(at, path, follow);
+    long const found = look_up(at, path, follow, O_DIRECTORY);
     if (found >= 0) kernel(SYS_close, found);
     return found != -EAGAIN;
 }

@@ -12,7 +12,8 @@ namespace coir::monkey {
 
 /// The call will not wait for the path: the kernel finds all of it, or its absence, in its cache (openat2(2),
 /// RESOLVE_CACHED: Linux 5.12; older ones are taken at their word), or it is below /proc/, where nothing waits for a
-/// disk, and some names are the calling thread's. `at` and `follow` as in openat(2). Two system calls.
+/// disk, and some names are the calling thread's. `at` and `follow` as in openat(2). A system call,
+/// two for a directory.
 bool is_cached(int at, char const* path, bool follow = true) noexcept;
 
 /// The same of a name that is about to be removed or replaced: and there is no large file behind it to be freed.
