@@ -132,10 +132,10 @@ private:
 
     // A child of a fork is to find the pool as it is between two calls, not in the middle of another thread's.
     static stack_pool* make() {
-        static constinit stack_pool* only = nullptr;
+        static constinit std::atomic<stack_pool*> only{nullptr}; // another thread may fork at once
         auto made = std::make_unique<stack_pool>();
-        auto const lock = [] { only->lock_.lock(); };
-        auto const unlock = [] { only->lock_.unlock(); };
+        auto const lock = [] { only.load()->lock_.lock(); };
+        auto const unlock = [] { only.load()->lock_.unlock(); };
         only = made.get();
         if (int const error = pthread_atfork(lock, unlock, unlock))
             fail(error, "see to the stacks of fibers at a fork (pthread_atfork)");

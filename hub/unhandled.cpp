@@ -7,6 +7,7 @@
 #include "hub/fiber.h"
 #include "hub/scheduler.h"
 
+#include <atomic>
 #include <cstdio>
 #include <functional>
 #include <memory>
@@ -26,10 +27,11 @@ struct unhandled_hook {
 // Never destroyed: fibers may end after static destruction has begun.
 unhandled_hook& current_hook() {
     static unhandled_hook& only = *[] {
-        static constinit unhandled_hook* made = nullptr;
+        static constinit std::atomic<unhandled_hook*> made{nullptr}; // another thread may fork at once
         made = new unhandled_hook;
-        pthread_atfork([] { made->lock.lock(); }, [] { made->lock.unlock(); }, [] { made->lock.unlock(); });
-        return made;
+        auto const unlock = [] { made.load()->lock.unlock(); };
+        pthread_atfork([] { made.load()->lock.lock(); }, unlock, unlock);
+        return made.load();
     }();
     return only;
 }
