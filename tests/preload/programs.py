@@ -114,9 +114,11 @@ def lines_of(text):
 def differences(job, options):
     """What a job did otherwise, beneath the shim, in words."""
     shim = options.shim
+    # A process that is started without the job's environment would print its counts on stderr.
+    counting = [options.stats] if job.parks else []
     without = Run(job, [], options)
     ways = {'with the shim': Run(job, [shim], options),
-            'with the ticking fiber': Run(job, [shim, options.stats, options.ticking], options)}
+            'with the ticking fiber': Run(job, [shim, *counting, options.ticking], options)}
     found, wrong = [], []
     for way, run in {'without the shim': without, **ways}.items():
         wrong += [f'{job.name}, {way}: left behind: {each}' for each in run.left]
