@@ -165,8 +165,7 @@ long body::ioctl(int fd, unsigned long command, void* argument) {
 
 long body::setsockopt(int fd, int level, int option, void const* value, socklen_t length) {
     long const result = kernel_result(real.setsockopt(fd, level, option, value, length));
-    if (level != SOL_SOCKET || result < 0) return result;
-    changes(fd); // SO_RCVTIMEO and SO_SNDTIMEO are among the facts
+    if (level == SOL_SOCKET) changes(fd); // SO_RCVTIMEO, SO_SNDTIMEO and SO_LINGER are among the facts
     return result;
 }
 
