@@ -290,6 +290,9 @@ auto spawn_on(hub& where, F&& function, A&&... arguments) {
     return spawn_on(where, spawn_options{}, std::forward<F>(function), std::forward<A>(arguments)...);
 }
 
+/// **Parks** unless told not to block. `one.kill(options)`. gevent: kill.
+inline bool kill(any_fiber const& one, kill_options options = {}) { return one.kill(std::move(options)); }
+
 /// A range of handles to fibers.
 template <class Range>
 concept fiber_range =

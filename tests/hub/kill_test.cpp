@@ -4,6 +4,7 @@
 #include <chrono>
 #include <gtest/gtest.h>
 #include <memory>
+#include <signal.h>
 #include <string>
 #include <sys/socket.h>
 #include <thread>
@@ -51,6 +52,16 @@ TEST(kill, runs_destructors_and_waits_for_the_end) {
     EXPECT_TRUE(it.kill());
     EXPECT_EQ(log, "abc");
     EXPECT_TRUE(it.kill()) << "one that has ended";
+}
+
+TEST(kill, as_a_function_besides_the_process_s) {
+    using namespace coir;
+    auto const it = spawn([] { sleep(1h); });
+    yield();
+    EXPECT_FALSE(kill(it, {.error = std::make_exception_ptr(1), .block = false})) << "it has not run since";
+    EXPECT_EQ(kill(getpid(), 0), 0) << "kill(2) is meant";
+    EXPECT_TRUE(it.join());
+    EXPECT_THROW(it.get(), int);
 }
 
 TEST(kill, with_an_error_of_ones_own) {
