@@ -5,15 +5,23 @@
 
 namespace coir {
 
-ended_by_handlers::ended_by_handlers(handlers which)
-    : waiter(fiber_that_waits()), which_(which), seen_(hub::current().handlers_run(which)) {
-    hub::current().until_handlers().push(*this);
+bool ended_by_handlers::arm(handlers which) {
+    context& self = fiber_that_waits();
+    hub& here = hub::current();
+    bool const first = !who;
+    if (first) {
+        who = &self;
+        which_ = which;
+        seen_ = here.handlers_run(which);
+    }
+    epoch = self.epoch;
+    if (!queued()) here.until_handlers().push(*this);
+    return first || here.handlers_run(which_) == seen_;
 }
 
-bool ended_by_handlers::one_ran() const noexcept { return hub::current().handlers_run(which_) != seen_; }
-
 wake_reason wait_for_handler(char const* what) {
-    ended_by_handlers const any{handlers::any};
+    ended_by_handlers or_a_handler;
+    or_a_handler.arm(handlers::any);
     hub& here = hub::current();
     counting const expected{here, here.expected_posts()};
     return park(fiber_that_waits(), what);

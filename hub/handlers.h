@@ -15,23 +15,24 @@ enum class handlers : std::uint8_t {
     none,            ///< calls that no signal interrupts: those that wait for a disk
 };
 
-/// Made by a fiber that is about to wait: if a handler runs on this thread while it lives, that wait ends with
-/// wake_reason::interrupted.
-class COIR_API ended_by_handlers : waiter {
+/// Of one call that waits, however often it has to wait again: from the first arm() on a handler that runs on this
+/// thread ends the wait that the call is in, with wake_reason::interrupted, or keeps it from the next one.
+class ended_by_handlers : waiter {
 public:
-    /// Throws what hub::current throws.
-    explicit ended_by_handlers(handlers which);
+    ended_by_handlers() noexcept = default;
     ~ended_by_handlers() {
         if (queued()) unlink();
     }
+    ended_by_handlers(ended_by_handlers const&) = delete;
 
-    /// One ran since this was made, be it after another reason had ended the wait.
-    bool one_ran() const noexcept;
+    /// Before each wait. False: one has run since the first, between two waits, and the call is to end with EINTR.
+    /// Throws what hub::current throws.
+    COIR_API bool arm(handlers which);
 
 private:
     friend class hub;
-    handlers const which_;
-    unsigned const seen_; // of the handlers that ran, when the wait began
+    handlers which_ = handlers::none;
+    unsigned seen_ = 0; // of the handlers that ran, at the first arm()
 };
 
 /// **Parks.** Until a handler has run on this thread: interrupted; or cancelled, as in hub::wait_fd. Not a wait for

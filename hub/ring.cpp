@@ -114,7 +114,8 @@ long ring::perform(io_uring_sqe const& entry, how_to_wait const& how) {
     mine.epoch = self.epoch;
     wake_reason why;
     {
-        ended_by_handlers const or_one{how.ended_by};
+        ended_by_handlers or_one;
+        or_one.arm(how.ended_by);
         why = park(self, how.what, how.on, how.until);
     }
     if (is_lost()) return -ECANCELED;

@@ -36,11 +36,12 @@ long on_queue(mqd_t queue, direction way, timespec const* limit, Attempt attempt
     if (limit && !valid(*limit)) return -EINVAL;
     time_limit const until{CLOCK_REALTIME, limit};
     notice_handlers();
+    ended_by_handlers or_a_handler;
     for (;;) {
         long const result = attempt(&at_once); // in 1970
         if (result != -ETIMEDOUT) return result;
         if (until.over()) return -ETIMEDOUT;
-        ended_by_handlers const or_one{handlers::without_restart};
+        if (!or_a_handler.arm(handlers::without_restart)) return -EINTR;
         wake_reason const why = hub::wait_fd(queue, way, until.next(), closing::seen);
         if (why == wake_reason::timed_out) continue;
         if (long const error = after(why)) return error;

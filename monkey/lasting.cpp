@@ -172,7 +172,8 @@ long lasting_call::make(char const* what, handlers ended_by) {
     } // EAGAIN would be the call's own
     long error = 0;
     {
-        ended_by_handlers const or_one{ended_by};
+        ended_by_handlers or_one;
+        or_one.arm(ended_by);
         std::unique_lock held{done_.lock};
         waiter one;
         if (!has_ended()) error = after(done_.waiting.wait_quietly(one, held, {}, what));

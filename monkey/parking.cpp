@@ -161,8 +161,6 @@ void parking::leave_queue() noexcept {
 wake_reason parking::park(deadline until) {
     context& self = *one_.who;
     for (;;) {
-        std::optional<ended_by_handlers> or_a_handler;
-        if (ended_by_) or_a_handler.emplace(*ended_by_);
         wake_reason const why =
             how_ == leaving::at_once ? coir::park(self, what_, -1, until) : coir::park_through(self, what_, -1, until);
         detail::bucket_hold const held{bucket_};

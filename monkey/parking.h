@@ -107,15 +107,16 @@ public:
     parking(parking const&) = delete;
 
     /// **Parks.** Until unparked (ready), `until` has passed, or what the constructor was told. Not at all, and ready,
-    /// if `still_needed`, called under the lock, says no. Throws std::bad_alloc before anything happened.
+    /// if `still_needed`, called under the lock, says no; interrupted, if a handler ran since the last time. Throws std::bad_alloc before anything happened.
     template <class StillNeeded>
     wake_reason wait(StillNeeded still_needed, deadline until = {}) {
         {
             detail::bucket_hold const held{bucket_};
             bucket_.count.fetch_add(1, std::memory_order_seq_cst);
-            if (!still_needed()) {
+            bool const needed = still_needed();
+            if (!needed || (ended_by_ && !or_a_handler_.arm(*ended_by_))) {
                 bucket_.count.fetch_sub(1, std::memory_order_relaxed);
-                return wake_reason::ready;
+                return needed ? wake_reason::interrupted : wake_reason::ready;
             }
             queue();
         }
@@ -123,7 +124,7 @@ public:
     }
 
     /// The same in steps, for what is to happen in between: from announce() on it can be unparked; then park() or
-    /// withdraw(), and nothing between them that parks.
+    /// withdraw(), and nothing between them that parks. For waits that no handler ends.
     void announce() noexcept;
     wake_reason park(deadline until = {});
     void withdraw() noexcept;
@@ -136,6 +137,7 @@ private:
     char const* const what_;
     leaving const how_;
     std::optional<handlers> const ended_by_;
+    ended_by_handlers or_a_handler_;
     detail::parked one_;
     bool announced_ = false;
 };

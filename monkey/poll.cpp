@@ -83,18 +83,15 @@ wake_reason wait_for_any(std::span<pollfd const> set, int signals, deadline unti
 template <class Look, class Wait>
 long look_and_wait(deadline until, sigset_t const* mask, Look look, Wait wait) {
     std::optional<other_mask> during;
-    bool handler_ran = false; // after what ended the last wait, before this fiber's turn
+    ended_by_handlers or_a_handler;
     for (;;) {
         long const found = look();
         if (found != 0 || over(until)) return found;
-        if (handler_ran) return -EINTR;
         notice_handlers();
         if (!during) during.emplace(mask);
-        ended_by_handlers const any{handlers::any};
-        if (during->handler_ran()) return -EINTR;
+        if (!or_a_handler.arm(handlers::any) || during->handler_ran()) return -EINTR;
         wake_reason const why = wait(during->fd(), until);
         if (why == wake_reason::cancelled || why == wake_reason::interrupted) return after(why);
-        handler_ran = any.one_ran();
     }
 }
 

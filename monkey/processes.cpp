@@ -40,15 +40,13 @@ constexpr std::int64_t first_pause = 1'000'000, longest_pause = 1'000'000'000; /
 template <class Look>
 long look_and_wait(int pidfd, Look look) {
     notice_handlers();
-    bool handler_ran = false; // after what ended the last wait, before this fiber's turn
+    ended_by_handlers or_a_handler;
     for (std::int64_t pause = first_pause;; pause = std::min(2 * pause, longest_pause)) {
         if (long const found = look()) return found;
-        if (handler_ran) return -EINTR;
-        ended_by_handlers const or_one{handlers::without_restart};
+        if (!or_a_handler.arm(handlers::without_restart)) return -EINTR;
         deadline const again = deadline::at(steady_now() + pause);
         wake_reason const why =
             pidfd < 0 ? hub::wait_until(again) : hub::wait_fd(pidfd, hub::readable, again, closing::seen);
-        handler_ran = or_one.one_ran();
         if (why == wake_reason::ready || why == wake_reason::timed_out) continue;
         long const found = look();
         return found ? found : after(why);

@@ -52,7 +52,7 @@ public:
         if (nonblocking) return -EAGAIN;
         if (limit && until_.is_never()) until_ = deadline_in(limit);
         notice_handlers();
-        ended_by_handlers const or_a_handler{limit ? handlers::any : handlers::without_restart};
+        if (!or_a_handler_.arm(limit ? handlers::any : handlers::without_restart)) return -EINTR;
         return after(hub::wait_fd(fd_, way_, until_, closing::seen));
     }
 
@@ -77,6 +77,7 @@ private:
     descriptor const& about_;
     direction way_;
     deadline until_; // from the first wait on
+    ended_by_handlers or_a_handler_;
 };
 
 } // namespace coir::monkey

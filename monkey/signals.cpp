@@ -233,14 +233,13 @@ long body::pause() {
 long body::rt_sigsuspend(sigset_t const* mask) {
     notice_handlers();
     other_mask const during{mask};
+    ended_by_handlers or_a_handler;
     for (;;) {
-        ended_by_handlers const any{handlers::any};
-        if (during.handler_ran()) return -EINTR;
+        // What was pending may be gone before this fiber's turn: let in by a handler, or by another fiber.
+        if (!or_a_handler.arm(handlers::any) || during.handler_ran()) return -EINTR;
         long const why =
             after(during.fd() < 0 ? wait_for_handler("sigsuspend") : hub::wait_fd(during.fd(), hub::readable));
         if (why) return why;
-        // What was pending may be gone before this fiber's turn: let in by a handler, or by another fiber.
-        if (any.one_ran()) return -EINTR;
     }
 }
 
@@ -263,13 +262,14 @@ long body::rt_sigtimedwait(sigset_t const* set, siginfo_t* about, timespec const
     notice_handlers();
     deadline const until = limit ? deadline_after(*limit) : deadline::never();
     own_fd fd;
+    ended_by_handlers or_a_handler;
     for (;;) {
         long const number = kernel(SYS_rt_sigtimedwait, set, about, &at_once, kernel_sigset_size);
         if (number != -EAGAIN) return number;
         if (over(until)) return -EAGAIN;
         if (fd.get() < 0) fd.set(signals_to_come(*set));
         if (fd.get() < 0) return fd.get();
-        ended_by_handlers const any{handlers::any};
+        if (!or_a_handler.arm(handlers::any)) return -EINTR;
         if (long const error = after(hub::wait_fd(fd.get(), hub::readable, until)); error && error != -EAGAIN)
             return error;
     }

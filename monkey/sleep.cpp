@@ -17,7 +17,8 @@ namespace {
 // A kill ends a sleep as a handler does; the fiber meets the exception at its next wait of coir's own.
 wake_reason sleep_to(deadline until) {
     notice_handlers();
-    ended_by_handlers const any{handlers::any};
+    ended_by_handlers or_a_handler;
+    or_a_handler.arm(handlers::any);
     return hub::wait_until(until);
 }
 

@@ -133,11 +133,12 @@ long body::tee(int in, int out, std::size_t length, unsigned flags) {
 long body::vmsplice(int fd, iovec const* parts, std::size_t count, unsigned flags) {
     long const mode = kernel(SYS_fcntl, fd, F_GETFL, 0);
     auto const way = mode >= 0 && (mode & O_ACCMODE) != O_RDONLY ? direction::write : direction::read;
+    ended_by_handlers or_a_handler;
     for (;;) {
         long const result = kernel(SYS_vmsplice, fd, parts, count, flags | SPLICE_F_NONBLOCK);
         if (result != -EAGAIN || flags & SPLICE_F_NONBLOCK) return result;
         notice_handlers();
-        ended_by_handlers const or_one{handlers::without_restart};
+        if (!or_a_handler.arm(handlers::without_restart)) return -EINTR;
         if (long const error = after(hub::wait_fd(fd, way, {}, closing::seen))) return error;
     }
 }

@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 
 using namespace std::chrono_literals;
 
@@ -81,6 +82,51 @@ TEST(handlers, with_restart_end_only_what_is_never_restarted) {
     until_parked(reader);
     EXPECT_EQ(write(pipe.second, "x", 1), 1);
     EXPECT_EQ(reader.get(), 1);
+}
+
+// A descriptor wakes the caller, but before its turn another fiber takes what was there, and a handler runs. The
+// kernel's own call could not have missed that. Of the two fibers one comes before the caller, in whatever order the
+// loop takes what it finds at once.
+template <class Call, class Take>
+outcome robbed(fd_pair& of, Call call, Take take) {
+    fd_pair first = fd_pair::pipe(), last = fd_pair::pipe();
+    auto rob = [&](int fd) {
+        char byte;
+        EXPECT_EQ(read(fd, &byte, 1), 1);
+        if (take()) raise(SIGUSR1);
+    };
+    auto one = coir::spawn(rob, first.first), other = coir::spawn(rob, last.first);
+    auto caller = coir::spawn([&] { return outcome_of(call); });
+    until_parked(one);
+    until_parked(other);
+    until_parked(caller);
+    EXPECT_EQ(write(first.second, "x", 1), 1);
+    EXPECT_EQ(write(of.second, "x", 1), 1);
+    EXPECT_EQ(write(last.second, "x", 1), 1);
+    one.join();
+    other.join();
+    return caller.get();
+}
+
+TEST(handlers, end_a_call_that_was_woken_in_vain) {
+    handler const usr1{SIGUSR1};
+    fd_pair sockets = fd_pair::sockets();
+    char bytes[2], taken;
+    auto const take = [&] { return recv(sockets.first, &taken, 1, MSG_DONTWAIT) == 1; };
+    EXPECT_EQ(robbed(
+                  sockets, [&] { return recv(sockets.first, bytes, 1, 0); }, take),
+              interrupted);
+    pollfd one{sockets.first, POLLIN, 0};
+    EXPECT_EQ(robbed(
+                  sockets, [&] { return poll(&one, 1, -1); }, take),
+              interrupted);
+    fd_pair pipe = fd_pair::pipe();
+    iovec const byte{&taken, 1};
+    EXPECT_EQ(robbed(
+                  pipe, [&] { return read(pipe.first, bytes, 1); },
+                  [&] { return preadv2(pipe.first, &byte, 1, -1, RWF_NOWAIT) == 1; }),
+              interrupted);
+    EXPECT_EQ(calls, 3);
 }
 
 TEST(handlers, that_ran_before_the_call_do_not_end_it) {
