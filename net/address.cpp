@@ -1,8 +1,10 @@
 #include "net/address.h"
 
+#include <algorithm>
 #include <arpa/inet.h>
 #include <cerrno>
 #include <charconv>
+#include <cstddef>
 #include <cstring>
 #include <net/if.h>
 #include <optional>
@@ -13,17 +15,21 @@
 namespace coir::net {
 namespace {
 
-// The text is from outside: what cannot be printed is shown as \x0a.
-[[noreturn]] void refuse(std::string_view text, char const* why, int error = EINVAL) {
+// From outside: what cannot be printed is shown as \x0a.
+std::string printable(std::string_view text) {
     constexpr char digits[] = "0123456789abcdef";
-    std::string message = "address \"";
+    std::string shown;
     for (unsigned char const each : text) {
         if (each >= ' ' && each != 0x7f)
-            message += char(each);
+            shown += char(each);
         else
-            message += {'\\', 'x', digits[each >> 4], digits[each & 15]};
+            shown += {'\\', 'x', digits[each >> 4], digits[each & 15]};
     }
-    throw std::system_error(error, std::generic_category(), message + "\", " + why);
+    return shown;
+}
+
+[[noreturn]] void refuse(std::string_view text, char const* why, int error = EINVAL) {
+    throw std::system_error(error, std::generic_category(), "address \"" + printable(text) + "\", " + why);
 }
 
 template <class Number>
@@ -52,6 +58,7 @@ std::uint32_t interface(std::string_view name, std::string_view text) {
 } // namespace
 
 address address::parse(std::string_view text) {
+    if (text.starts_with("unix:")) return unix_socket(text.substr(5));
     auto const colon = text.rfind(':');
     if (colon == text.npos) refuse(text, "there is no port: write 127.0.0.1:80 or [::1]:80");
     auto const port = number<std::uint16_t>(text.substr(colon + 1));
@@ -63,6 +70,20 @@ address address::parse(std::string_view text) {
     if (in_brackets != (host.find(':') != host.npos))
         refuse(text, "IPv6, and nothing else, stands in brackets: [::1]:80");
     return read_ip(host, *port, text);
+}
+
+// The first byte of an abstract name is a NUL, which stands for the @ (unix(7)).
+address address::unix_socket(std::string_view name) {
+    address made;
+    constexpr std::size_t room = sizeof made.unix_.sun_path - 1;
+    bool const is_abstract = name.starts_with('@');
+    if (name.size() > room) refuse(name, "the name of a Unix socket has at most 107 bytes", ENAMETOOLONG);
+    if (!is_abstract && name.find('\0') != name.npos) refuse(name, "a path has no NUL");
+    made.unix_.sun_family = AF_UNIX;
+    name.copy(made.unix_.sun_path, name.size());
+    if (is_abstract) made.unix_.sun_path[0] = 0;
+    made.name_size_ = std::uint8_t(name.size());
+    return made;
 }
 
 address address::ip(std::string_view text, std::uint16_t port) { return read_ip(text, port, text); }
@@ -88,8 +109,17 @@ address address::read_ip(std::string_view text, std::uint16_t port, std::string_
 
 address address::from_native(sockaddr const* native, socklen_t size) {
     address made;
+    constexpr socklen_t before_name = offsetof(sockaddr_un, sun_path);
     if (size < sizeof native->sa_family) throw std::system_error(EINVAL, std::generic_category(), "socket address");
     made.any_.sa_family = native->sa_family;
+    if (native->sa_family == AF_UNIX) {
+        if (size > sizeof made.unix_) throw std::system_error(EINVAL, std::generic_category(), "socket address");
+        std::memcpy(&made.unix_, native, size);
+        std::size_t const bytes = size - before_name;
+        bool const is_path = bytes && made.unix_.sun_path[0];
+        made.name_size_ = std::uint8_t(is_path ? strnlen(made.unix_.sun_path, bytes) : bytes);
+        return made;
+    }
     if (!made.native_size()) throw std::system_error(EAFNOSUPPORT, std::generic_category(), "socket address");
     if (size < made.native_size()) throw std::system_error(EINVAL, std::generic_category(), "socket address");
     std::memcpy(&made.any_, native, made.native_size());
@@ -98,19 +128,30 @@ address address::from_native(sockaddr const* native, socklen_t size) {
 
 std::uint16_t address::port() const noexcept {
     static_assert(offsetof(sockaddr_in, sin_port) == offsetof(sockaddr_in6, sin6_port));
-    return ntohs(v6_.sin6_port);
+    return is_ip() ? ntohs(v6_.sin6_port) : 0;
 }
 
 address address::with_port(std::uint16_t port) const noexcept {
     address moved = *this;
-    moved.v6_.sin6_port = htons(port);
+    if (is_ip()) moved.v6_.sin6_port = htons(port);
     return moved;
+}
+
+std::string address::unix_name() const {
+    std::string name(unix_.sun_path, name_size_);
+    if (!name.empty() && !name[0]) name[0] = '@';
+    return name;
 }
 
 socklen_t address::native_size() const noexcept {
     switch (family()) {
     case AF_INET: return sizeof v4_;
     case AF_INET6: return sizeof v6_;
+    case AF_UNIX: {
+        bool const is_path = name_size_ && unix_.sun_path[0];
+        std::size_t const size = offsetof(sockaddr_un, sun_path) + name_size_ + is_path;
+        return socklen_t(std::min(size, sizeof unix_)); // a path of 108 bytes, made elsewhere, ends without a NUL
+    }
     default: return 0;
     }
 }
@@ -125,6 +166,7 @@ std::string address::to_string() const {
         if (v6_.sin6_scope_id) host += std::string("%") + std::to_string(v6_.sin6_scope_id);
         return std::string("[") + host + "]" + colon_port;
     }
+    case AF_UNIX: return "unix:" + printable(unix_name());
     default: return "nowhere";
     }
 }
@@ -136,6 +178,8 @@ bool address::operator==(address const& other) const noexcept {
     case AF_INET6:
         return std::memcmp(&v6_.sin6_addr, &other.v6_.sin6_addr, sizeof v6_.sin6_addr) == 0 &&
                v6_.sin6_scope_id == other.v6_.sin6_scope_id;
+    case AF_UNIX:
+        return name_size_ == other.name_size_ && std::memcmp(unix_.sun_path, other.unix_.sun_path, name_size_) == 0;
     default: return true;
     }
 }

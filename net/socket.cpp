@@ -1,9 +1,11 @@
 #include "net/socket.h"
 
+#include <algorithm>
 #include <stdexcept>
 #include <string>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <system_error>
 #include <unistd.h>
 
@@ -22,14 +24,36 @@ namespace {
     throw std::system_error(error, std::generic_category(), what);
 }
 
+// A path outlives who listened there. That nobody does any more is what a connect is told.
+bool is_left_over(address const& where) {
+    std::string const path = where.unix_name();
+    struct stat about {};
+    if (path.empty() || path[0] == '@' || lstat(path.c_str(), &about) != 0 || !S_ISSOCK(about.st_mode)) return false;
+    for (int const type : {SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM}) {
+        socket const asking(AF_UNIX, type, 0, where);
+        if (::connect(asking.native(), where.native(), where.native_size()) == 0) return false;
+        if (errno == EPROTOTYPE) continue; // someone may, as another type (unix(7))
+        return errno == ECONNREFUSED;
+    }
+    return false;
+}
+
 } // namespace
 
-bool socket::wait(operation what, deadline until) {
+// The socket may be gone when this fiber runs again, and its with() too, if that is `whom`.
+//
+// A Unix socket says that it can be written to whatever room there is at the other end, if it is not connected
+// (net/unix/af_unix.c): whose waits are in vain asks again after 1 to 16 ms.
+bool socket::wait(operation what, address const& whom, deadline until, unsigned in_vain) {
     context& self = context::current();
-    address const with = with_;
+    address const with = whom;
     waiting_fiber mine{self, this, what.way};
     waiting_[std::size_t(what.way)] = &mine;
-    wake_reason const why = hub::wait_fd(fd_, what.way, until, closing::seen);
+    bool const asks = what.way == direction::write && in_vain >= 2;
+    deadline const again = asks ? deadline::at(steady_now() + (1'000'000 << std::min(in_vain - 2, 4u))) : deadline();
+    wake_reason why =
+        asks ? hub::wait_until(std::min(until, again)) : hub::wait_fd(fd_, what.way, until, closing::seen);
+    if (asks && why == wake_reason::timed_out && again < until) why = wake_reason::ready;
     if (why == wake_reason::cancelled) interruption_point();
     // `mine.of` tells of a close() that came after the wake and before this fiber ran, too.
     if (!mine.of || why == wake_reason::closed) fail_with(with, what.words, EBADF);
@@ -73,11 +97,19 @@ address socket::local_address() const {
     return address::from_native(native, size);
 }
 
+void socket::bind(address const& where, char const* words) {
+    auto const bound = [&] { return ::bind(fd_, where.native(), where.native_size()) == 0; };
+    if (bound()) return;
+    int const error = errno;
+    bool const again = error == EADDRINUSE && is_left_over(where) && ::unlink(where.unix_name().c_str()) == 0;
+    if (!again || !bound()) fail_with(where, words, again ? errno : error);
+}
+
 void socket::set_option(int level, int name, int value, char const* what) {
     if (setsockopt(fd_, level, name, &value, sizeof value) < 0) fail_with(with_, what, errno);
 }
 
-void socket::fail(operation what, int error) const { fail_with(with_, what.words, error); }
+void socket::fail(operation what, address const& whom, int error) const { fail_with(whom, what.words, error); }
 
 void socket::refuse_second(operation what) const {
     throw std::logic_error(std::string(what.words) + " " + with_.to_string() + ": " + context::current().name() +

@@ -54,6 +54,9 @@ public:
     address const& with() const noexcept { return with_; }
     /// Its own end, as getsockname(2) gives it. Throws std::system_error, EBADF if there is no descriptor.
     address local_address() const;
+    /// bind(2). A Unix socket's path at which nobody listens or receives any more is replaced. `words`, a literal, is
+    /// what messages begin with: "listen on". Throws std::system_error.
+    void bind(address const& where, char const* words);
     /// setsockopt(2) with an int. `what`, a literal, is what messages begin with: "set TCP_NODELAY with". Throws
     /// std::system_error.
     void set_option(int level, int name, int value, char const* what);
@@ -78,17 +81,22 @@ public:
     /// what interrupts the caller, and would_block_forever.
     template <class Call>
     auto attempt(operation what, deadline until, Call&& call) {
+        return attempt(what, with_, until, std::forward<Call>(call));
+    }
+    /// The same, of one call with another than with(): errors name `whom`.
+    template <class Call>
+    auto attempt(operation what, address const& whom, deadline until, Call&& call) {
         if (waiting_[std::size_t(what.way)]) [[unlikely]]
             refuse_second(what);
         bool const wait_first = std::exchange(spent_[std::size_t(what.way)], false);
-        bool in_time = !wait_first || wait(what, until);
-        for (;;) {
+        bool in_time = !wait_first || wait(what, whom, until, 0);
+        for (unsigned in_vain = 0;; ++in_vain) {
             auto const result = call(fd_);
             if (result >= 0) return result;
             if (errno == EINTR) continue;
-            if (errno != EAGAIN) fail(what, errno);
-            if (!in_time) fail(what, ETIMEDOUT);
-            in_time = wait(what, until);
+            if (errno != EAGAIN) fail(what, whom, errno);
+            if (!in_time) fail(what, whom, ETIMEDOUT);
+            in_time = wait(what, whom, until, in_vain);
         }
     }
 
@@ -98,7 +106,9 @@ public:
     void transferred_less(direction way) noexcept { spent_[std::size_t(way)] = true; }
 
     /// Throws std::system_error with `error` and what was attempted; EMFILE and ENFILE name the limit.
-    [[noreturn]] void fail(operation what, int error) const;
+    [[noreturn]] void fail(operation what, int error) const { fail(what, with_, error); }
+    /// The same, but with `whom`.
+    [[noreturn]] void fail(operation what, address const& whom, int error) const;
 
 private:
     // Lies on the stack of the fiber that waits. Closing the socket clears `of`: the fiber then touches the
@@ -112,7 +122,8 @@ private:
         }
     };
 
-    bool wait(operation what, deadline until); // false: too late
+    // False: too late. `in_vain`: how many waits of the same call ended and it still could not be made.
+    bool wait(operation what, address const& whom, deadline until, unsigned in_vain);
     [[noreturn]] void refuse_second(operation what) const;
 
     int fd_ = -1;

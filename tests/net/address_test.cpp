@@ -1,6 +1,8 @@
-#include "net/address.h"
+#include "tests/net/connection.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <gtest/gtest.h>
 #include <ostream>
 #include <string>
@@ -131,8 +133,45 @@ TEST(address, goes_to_the_kernel_and_back) {
     EXPECT_THROW(address::from_native(native, sizeof plain - 9), std::system_error);
     EXPECT_THROW(address::from_native(native, 1), std::system_error);
     sockaddr other{};
-    other.sa_family = AF_UNIX;
+    other.sa_family = AF_NETLINK;
     EXPECT_THROW(address::from_native(&other, sizeof other), std::system_error);
+}
+
+TEST(address, of_a_unix_socket) {
+    address const path("unix:/run/x.socket"), abstract("unix:@x"), unnamed("unix:");
+    EXPECT_EQ(path.family(), AF_UNIX);
+    EXPECT_EQ(path.unix_name(), "/run/x.socket");
+    EXPECT_EQ(abstract.unix_name(), "@x");
+    EXPECT_EQ(unnamed.unix_name(), "");
+    EXPECT_EQ(path.port(), 0);
+    EXPECT_EQ(path.with_port(80), path);
+    EXPECT_FALSE(path.is_ip());
+    for (address const& each : {path, abstract, unnamed}) {
+        EXPECT_EQ(address(each.to_string()), each);
+        EXPECT_EQ(address::from_native(each.native(), each.native_size()), each);
+    }
+    EXPECT_NE(path, abstract);
+    EXPECT_NE(path, unnamed);
+    EXPECT_NE(abstract, address("unix:@xy"));
+    EXPECT_EQ(abstract.native_size(), offsetof(sockaddr_un, sun_path) + 2) << "a NUL more would be another name";
+    EXPECT_EQ(address::unix_socket(std::string("@a\0b\n", 5)).to_string(), "unix:@a\\x00b\\x0a");
+}
+
+TEST(address, of_a_unix_socket_is_not_cut) {
+    std::string const longest(107, 'x');
+    EXPECT_EQ(address::unix_socket(longest).unix_name(), longest);
+    EXPECT_EQ(failure_of([&] { address::unix_socket(longest + "y"); }).code, ENAMETOOLONG);
+    EXPECT_EQ(failure_of([] { address::unix_socket({"/a\0b", 4}); }).code, EINVAL);
+    sockaddr_un without_nul{};
+    without_nul.sun_family = AF_UNIX;
+    std::fill(std::begin(without_nul.sun_path), std::end(without_nul.sun_path), 'x');
+    address const full = address::from_native(reinterpret_cast<sockaddr*>(&without_nul), sizeof without_nul);
+    EXPECT_EQ(full.unix_name(), std::string(108, 'x'));
+    EXPECT_EQ(full.native_size(), sizeof without_nul);
+    EXPECT_EQ(failure_of([&] {
+                  address::from_native(reinterpret_cast<sockaddr*>(&without_nul), sizeof without_nul + 1);
+              }).code,
+              EINVAL);
 }
 
 TEST(address, none) {
