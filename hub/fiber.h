@@ -290,7 +290,7 @@ auto spawn_on(hub& where, F&& function, A&&... arguments) {
     return spawn_on(where, spawn_options{}, std::forward<F>(function), std::forward<A>(arguments)...);
 }
 
-/// **Parks** unless told not to block. `one.kill(options)`. gevent: kill.
+/// **Parks** unless told not to block. `one.kill(options)`. Any thread. gevent: kill.
 inline bool kill(any_fiber const& one, kill_options options = {}) { return one.kill(std::move(options)); }
 
 /// A range of handles to fibers.
