@@ -19,6 +19,7 @@
 #include "hub/scheduler.h"
 #include "hub/waiter.h"
 #include "monkey/in_fiber.h"
+#include "monkey/looking_again.h"
 #include "monkey/time_limit.h"
 
 #include <atomic>
@@ -140,19 +141,6 @@ private:
     ended_by_handlers or_a_handler_;
     detail::parked one_;
     bool announced_ = false;
-};
-
-/// How long a fiber waits for what may change unseen (another process, a libc that unlocks inside a call) until it
-/// looks again: at first 1 ms, then twice as long each time, up to 16 ms.
-class looking_again {
-public:
-    deadline next() noexcept {
-        pause_ = pause_ ? std::min<std::int64_t>(2 * pause_, 16'000'000) : 1'000'000;
-        return deadline::at(steady_now() + pause_);
-    }
-
-private:
-    std::int64_t pause_ = 0; // ns
 };
 
 /// **Parks.** Calls `attempt`, under the lock, until it returns something else than EBUSY, and returns that; or

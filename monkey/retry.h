@@ -5,8 +5,10 @@
 #include "hub/hub.h"
 #include "monkey/descriptors.h"
 #include "monkey/kernel.h"
+#include "monkey/looking_again.h"
 #include "monkey/signals.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <ctime>
 #include <poll.h>
@@ -52,8 +54,12 @@ public:
         if (nonblocking) return -EAGAIN;
         if (limit && until_.is_never()) until_ = deadline_in(limit);
         notice_handlers();
+        bool const tells = !sends_a_packet() || ++waits_ <= 2;
         if (!or_a_handler_.arm(limit ? handlers::any : handlers::without_restart)) return -EINTR;
-        return after(hub::wait_fd(fd_, way_, until_, closing::seen));
+        if (tells) return after(hub::wait_fd(fd_, way_, until_, closing::seen));
+        deadline const next = again_.next();
+        long const error = after(hub::wait_until(std::min(next, until_)));
+        return error == -EAGAIN && next < until_ ? 0 : error;
     }
 
     /// `attempt` until it no longer says -EAGAIN.
@@ -73,10 +79,18 @@ public:
     }
 
 private:
+    // Done when it has gone once. A Unix socket that is not connected says that it can be written to whatever room
+    // there is where the packet goes (net/unix/af_unix.c): after two waits in vain the others are pauses.
+    bool sends_a_packet() const noexcept {
+        return way_ == direction::write && about_.kind.load(std::memory_order_relaxed) == file_kind::packets;
+    }
+
     int fd_;
     descriptor const& about_;
     direction way_;
-    deadline until_; // from the first wait on
+    unsigned waits_ = 0; // of a packet that is sent
+    deadline until_;     // from the first wait on
+    looking_again again_;
     ended_by_handlers or_a_handler_;
 };
 

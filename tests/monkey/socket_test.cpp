@@ -315,6 +315,33 @@ TEST(socket, a_number_closed_elsewhere_and_used_again_is_waited_for_as_what_it_i
     EXPECT_EQ(again.get(), '2');
 }
 
+TEST(socket, sending_to_a_full_Unix_socket_does_not_spin) {
+    int const receiver = checked(socket(AF_UNIX, SOCK_DGRAM, 0), "socket");
+    int const sender = checked(socket(AF_UNIX, SOCK_DGRAM, 0), "socket");
+    sockaddr_un where{};
+    where.sun_family = AF_UNIX;
+    socklen_t size = sizeof where.sun_family; // the kernel chooses a name
+    checked(bind(receiver, reinterpret_cast<sockaddr*>(&where), size), "bind");
+    size = sizeof where;
+    checked(getsockname(receiver, reinterpret_cast<sockaddr*>(&where), &size), "getsockname");
+    auto const send_one = [&](int flags) {
+        return sendto(sender, "x", 1, flags, reinterpret_cast<sockaddr*>(&where), size);
+    };
+    while (send_one(MSG_DONTWAIT) == 1) {}
+    auto wakes = coir::spawn([&] {
+        std::uint32_t const before = coir::context::current().epoch;
+        EXPECT_EQ(send_one(0), 1);
+        return coir::context::current().epoch - before;
+    });
+    until_parked(wakes);
+    usleep(30'000); // in which it would be woken some ten thousand times
+    char byte;
+    EXPECT_EQ(recv(receiver, &byte, 1, 0), 1);
+    EXPECT_LT(wakes.get(), 1000u);
+    close(receiver);
+    close(sender);
+}
+
 TEST(socket, accept_on_what_does_not_listen_is_an_error_at_once) {
     listener here;
     int const client = here.connect();
