@@ -39,12 +39,13 @@ struct side {
     std::function<double()> run;
 };
 
-/// The side named "coir" shall cost at most this many times the side named `of` and `more` units, or this many units if
-/// `of` is empty.
+/// The side named `whose` shall cost at most this many times the side named `of` and `more` units, or this many units
+/// if `of` is empty.
 struct target {
     double most;
     std::string of;
     double more = 0;
+    std::string whose = "coir";
 };
 
 struct options {
@@ -111,7 +112,8 @@ inline void compare(std::string const& work, std::vector<side> const& sides, std
                     results[s].median / results[0].median, results[s].spread * 100);
     for (auto const& each : targets) {
         double const most = each.of.empty() ? each.most : each.most * cost(each.of) + each.more;
-        double const ours = cost("coir");
+        double const ours = cost(each.whose);
+        if (each.whose != "coir") std::printf("  %s:", each.whose.c_str());
         if (each.of.empty())
             std::printf("  target: at most %g %s", each.most, how.unit);
         else if (each.more)

@@ -1,0 +1,182 @@
+// What an echo of 64 bytes costs the server, in CPU time per request, with 100, 1,000 and 10,000 connections: by hand
+// on epoll, through coir::net, and through the shim's plain read and write.
+//
+//     bench-echo [CONNECTIONS…]
+//     bench-echo --load PORT CONNECTIONS REQUESTS    # of a server that runs already, under strace for example
+//
+// The servers are processes of their own, pinned to one core; the load comes from here, on another. Every connection
+// has one request under way at all times, so the server is never out of work; how much of its time the load spent
+// waiting is said, for a load that never waits measures itself.
+
+#include "sides.h"
+#include "tests/bench/echo/server.h"
+
+#include <array>
+#include <fcntl.h>
+#include <memory>
+#include <sched.h>
+#include <spawn.h>
+#include <string>
+#include <string_view>
+#include <sys/epoll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <vector>
+
+extern char** environ;
+
+namespace {
+
+using bench::checked;
+
+constexpr std::size_t size_of_request = 64;
+
+void pin(int core) {
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(core, &one);
+    sched_setaffinity(0, sizeof one, &one); // where there is only one core, they share it
+}
+
+class load {
+public:
+    load(int port, std::size_t connections) : set_(checked(epoll_create1(0), "epoll_create1")) {
+        sockaddr_in where{};
+        where.sin_family = AF_INET;
+        where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        where.sin_port = htons(std::uint16_t(port));
+        for (std::size_t i = 0; i < connections; ++i) {
+            int const fd = checked(socket(AF_INET, SOCK_STREAM, 0), "socket");
+            checked(connect(fd, reinterpret_cast<sockaddr*>(&where), sizeof where), "connect");
+            epoll_event event{};
+            event.events = EPOLLIN;
+            event.data.fd = fd;
+            checked(epoll_ctl(set_, EPOLL_CTL_ADD, fd, &event), "epoll_ctl");
+            all_.push_back(fd);
+        }
+    }
+    load(load const&) = delete;
+    ~load() {
+        for (int const fd : all_) close(fd);
+        close(set_);
+    }
+
+    /// About so many requests, each answered.
+    void run(std::size_t requests) {
+        std::size_t left = std::max(requests, all_.size()), under_way = 0;
+        for (int const fd : all_) ask(fd), ++under_way;
+        left -= under_way;
+        std::array<epoll_event, 256> events;
+        std::array<char, size_of_request> answer;
+        while (under_way > 0) {
+            int const count = checked(epoll_wait(set_, events.data(), int(events.size()), -1), "epoll_wait");
+            for (int i = 0; i < count; ++i) {
+                int const fd = events[std::size_t(i)].data.fd;
+                if (recv(fd, answer.data(), answer.size(), MSG_WAITALL) != ssize_t(answer.size()))
+                    throw std::runtime_error("the server closed a connection");
+                --under_way;
+                if (left > 0) ask(fd), --left, ++under_way;
+            }
+        }
+    }
+    std::size_t requests_of(std::size_t wanted) const { return std::max(wanted, all_.size()); }
+
+private:
+    static void ask(int fd) {
+        static std::array<char, size_of_request> const request{};
+        if (send(fd, request.data(), request.size(), MSG_NOSIGNAL) != ssize_t(request.size())) checked(-1, "send");
+    }
+
+    int set_;
+    std::vector<int> all_;
+};
+
+// A server beside this program, which is told where it listens, and what it has used of the processor.
+class server {
+public:
+    explicit server(std::string const& path) {
+        int said[2];
+        checked(pipe2(said, O_CLOEXEC), "pipe");
+        posix_spawn_file_actions_t actions;
+        posix_spawn_file_actions_init(&actions);
+        posix_spawn_file_actions_adddup2(&actions, said[1], STDOUT_FILENO);
+        char* const arguments[] = {const_cast<char*>(path.c_str()), nullptr};
+        pin(0); // inherited
+        errno = posix_spawn(&process_, path.c_str(), &actions, nullptr, arguments, environ);
+        pin(1);
+        if (errno) checked(-1, path.c_str());
+        posix_spawn_file_actions_destroy(&actions);
+        close(said[1]);
+        std::array<char, 16> text{};
+        checked(int(read(said[0], text.data(), text.size() - 1)), "read where it listens");
+        close(said[0]);
+        port = std::atoi(text.data());
+        if (clock_getcpuclockid(process_, &clock_) != 0) checked(-1, "clock_getcpuclockid");
+    }
+    server(server const&) = delete;
+    ~server() {
+        kill(process_, SIGKILL);
+        waitpid(process_, nullptr, 0);
+    }
+    double cpu() const {
+        timespec used;
+        checked(clock_gettime(clock_, &used), "clock_gettime");
+        return double(used.tv_sec) * 1e9 + double(used.tv_nsec);
+    }
+    int port = 0;
+
+private:
+    pid_t process_ = 0;
+    clockid_t clock_{};
+};
+
+struct waiting_share {
+    double cpu = 0, wall = 0;
+};
+
+void compare_servers(std::string const& directory, std::size_t connections) {
+    constexpr std::size_t requests = 50'000;
+    waiting_share share;
+    auto const side_of = [&](char const* name, char const* program) {
+        auto const process = std::make_shared<server>(directory + program);
+        return bench::side{name, [=, &share] {
+                               load from(process->port, connections); // anew: together they need too many descriptors
+                               from.run(connections);                 // accepted, and all have been used
+                               timespec begin, end;
+                               clock_gettime(CLOCK_MONOTONIC, &begin);
+                               double const own = bench::cpu_now(), before = process->cpu();
+                               from.run(requests);
+                               double const used = process->cpu() - before;
+                               clock_gettime(CLOCK_MONOTONIC, &end);
+                               share.cpu += bench::cpu_now() - own;
+                               share.wall +=
+                                   double(end.tv_sec - begin.tv_sec) * 1e9 + double(end.tv_nsec - begin.tv_nsec);
+                               return used / double(from.requests_of(requests)) / 1000;
+                           }};
+    };
+    bench::compare("echo of 64 bytes, " + std::to_string(connections) + " connections, CPU of the server",
+                   {side_of("epoll by hand", "echo-epoll"), side_of("coir", "echo-net"),
+                    side_of("plain calls, shim", "echo-shim")},
+                   {{1.05, "epoll by hand"}, {1.10, "epoll by hand", 0, "plain calls, shim"}}, {.unit = "us"});
+    std::printf("  the load waited %.0f %% of the time\n", 100 * (1 - share.cpu / share.wall));
+    std::fflush(stdout);
+}
+
+} // namespace
+
+int main(int argc, char** argv) try {
+    bench::raise_descriptor_limit();
+    if (argc == 5 && std::string_view(argv[1]) == "--load") {
+        load(std::atoi(argv[2]), std::size_t(std::atol(argv[3]))).run(std::size_t(std::atol(argv[4])));
+        return 0;
+    }
+    std::string const own = argv[0];
+    std::string const directory = own.substr(0, own.rfind('/') + 1);
+    std::vector<std::size_t> sizes;
+    for (int i = 1; i < argc; ++i) sizes.push_back(std::size_t(std::atol(argv[i])));
+    for (std::size_t const each : sizes.empty() ? std::vector<std::size_t>{100, 1'000, 10'000} : sizes)
+        compare_servers(directory, each);
+} catch (std::exception const& error) {
+    std::fprintf(stderr, "bench-echo: %s\n", error.what());
+    return 2;
+}

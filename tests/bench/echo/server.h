@@ -1,0 +1,49 @@
+// What the echo servers of echo.cpp share: where they listen, which they say, and that they hold many connections.
+#pragma once
+
+#include <cerrno>
+#include <cstdio>
+#include <netinet/in.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <system_error>
+
+namespace bench {
+
+constexpr std::size_t room = 1024; // of a server's buffer
+
+// As far as root may, or else as far as anyone.
+inline void raise_descriptor_limit() {
+    rlimit limit{1 << 18, 1 << 18};
+    if (setrlimit(RLIMIT_NOFILE, &limit) == 0) return;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+inline int checked(int result, char const* call) {
+    if (result < 0) throw std::system_error(errno, std::generic_category(), call);
+    return result;
+}
+
+inline void say_where(int port) {
+    std::printf("%d\n", port);
+    std::fflush(stdout);
+}
+
+/// Listens on a port of the kernel's choice, and says it.
+inline int listen_and_say(int more_flags) {
+    int const fd = checked(socket(AF_INET, SOCK_STREAM | more_flags, 0), "socket");
+    sockaddr_in where{};
+    where.sin_family = AF_INET;
+    where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof where;
+    auto* const native = reinterpret_cast<sockaddr*>(&where);
+    checked(bind(fd, native, size), "bind");
+    checked(listen(fd, SOMAXCONN), "listen");
+    checked(getsockname(fd, native, &size), "getsockname");
+    say_where(ntohs(where.sin_port));
+    return fd;
+}
+
+} // namespace bench
