@@ -34,6 +34,7 @@
 #include "hub/wait.h"
 #include "hub/watchers.h"
 #include "net/address.h"
+#include "net/cores.h"
 #include "net/datagram.h"
 #include "net/datagram_server.h"
 #include "net/descriptor.h"

@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <deque>
+#include <fstream>
 #include <gtest/gtest.h>
 #include <memory>
 #include <optional>
@@ -243,7 +244,9 @@ TEST_ALONE(stream_server, without_a_stack_the_connection_is_kept) {
                          },
                          {.stack_size = 64 << 20, .on_shortage = end_shortage}};
     server.start();
-    auto const none = rlimit{1 << 20, before.rlim_max};
+    std::size_t pages = 0; // that this process has
+    std::ifstream("/proc/self/statm") >> pages;
+    rlimit const none{pages * std::size_t(getpagesize()) + (16 << 20), before.rlim_max};
     setrlimit(RLIMIT_AS, &none);
     auto client = connect_to(server);
     while (said == 0) coir::yield();
