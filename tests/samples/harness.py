@@ -1,20 +1,28 @@
 """What the tests of the samples share: how programs are started, watched and ended.
 
-meson tells in the environment where things are: COIR_SAMPLES, the directory of the built samples, and COIR_SHIM, the
-path of libcoir-monkey.so. Every test has its own servers on ports that the kernel chose, and its own directory; both are
-gone when it ends. Waits are for an event; a test that waits for one that never comes is ended by meson's time limit.
+meson tells in the environment where things are: COIR_SAMPLES, the directory of the built samples, COIR_SHIM, the path of
+libcoir-monkey.so, and COIR_COUNTING and COIR_TICKING, those of libcoir-stats.so and libticking.so. Every test has its own
+servers on ports that the kernel chose, and its own directory; both are gone when it ends. Waits are for an event; a test that
+waits for one that never comes is ended by meson's time limit.
 """
 import contextlib
+import fcntl
 import hashlib
 import http.client
 import json
 import os
 import pathlib
+import pty
 import re
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent))
+from parked_calls import parked_calls
 
 samples = pathlib.Path(os.environ["COIR_SAMPLES"])
 shim = os.environ["COIR_SHIM"]
@@ -34,6 +42,30 @@ def environment(preload):
         # AddressSanitizer refuses to start behind a preloaded library, unless told that it was meant.
         chosen["ASAN_OPTIONS"] = ":".join(filter(None, [chosen.get("ASAN_OPTIONS"), "verify_asan_link_order=0"]))
     return chosen
+
+
+def preloaded(*libraries, **more):
+    """A prefix for a program that is not to be run by start(): puts `libraries` under it."""
+    chosen = dict(LD_PRELOAD=":".join(libraries), ASAN_OPTIONS=environment(True)["ASAN_OPTIONS"], **more)
+    return ["env", *(f"{name}={value}" for name, value in chosen.items())]
+
+
+class counted:
+    """A `prefix` for one program that ends by exit: its main code is a fiber, its calls are counted, and, if `ticking`, another
+    fiber ticks beside it (tests/fidelity/ticking.cpp). What it tells afterwards is in the directory `place`."""
+
+    def __init__(self, place, ticking=True):
+        self.counts, self.log = place / "counts", place / "ticks"
+        beside = [os.environ["COIR_TICKING"]] if ticking else []
+        self.prefix = preloaded(shim, os.environ["COIR_COUNTING"], *beside, COIR_STATS=self.counts, TICKING_LOG=self.log)
+
+    def parked(self, call):
+        """How often it had to wait in that call, and let others run meanwhile."""
+        return sum(calls[call] for calls in parked_calls(self.counts).values())
+
+    def ticks(self):
+        """How often the other fiber ticked, which it can only while the main code lets it run."""
+        return sum(int(line.split()[1]) for line in self.log.read_text().splitlines())
 
 
 class server:
@@ -131,6 +163,37 @@ def skip(why):
     raise SystemExit(77)  # meson's word for it
 
 
+def screen_of(rows, program, *arguments, **more):
+    """All that a program writes to a terminal with so many rows, and its exit status."""
+    try:
+        master, slave = pty.openpty()
+    except OSError as error:
+        skip(f"there are no terminals here, as in a chroot without /dev/pts: {error}")
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, 80, 0, 0))
+    process = start(program, *arguments, stdout=slave, stderr=slave, **more)
+    os.close(slave)
+    written = b""
+    try:
+        while piece := os.read(master, 65536):
+            written += piece
+    except OSError:  # EIO: the last one who had the terminal open has closed it
+        pass
+    os.close(master)
+    return written.decode(), process.wait()
+
+
+def remains(written):
+    """The lines that are left on the screen: "up N, erase below" takes N lines away."""
+    lines = []
+    for piece in re.split(r"(\033\[\d+A\033\[J)", written):
+        if erased := re.fullmatch(r"\033\[(\d+)A\033\[J", piece):
+            check(len(lines) >= int(erased[1]), "more lines were erased than drawn")
+            del lines[len(lines) - int(erased[1]):]
+        else:
+            lines += re.sub(r"\033\[\?7[lh]", "", piece).split("\r\n")[:-1]
+    return lines
+
+
 def threads(pid):
     """How many kernel threads a process has; None once it has ended."""
     try:
@@ -139,6 +202,15 @@ def threads(pid):
         return None
     found = re.search(r"^Threads:\s+(\d+)$", status, re.M)
     return int(found[1]) if found else None
+
+
+def sleeps(pid):
+    """How often a process has given the processor away of itself, in its first thread; none once it has ended."""
+    try:
+        status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)$", status, re.M)[1])
 
 
 def expected(origin, path):
