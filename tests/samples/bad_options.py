@@ -25,6 +25,11 @@ for program, *options in [
     ["limited", "--at-once", "0"],
     ["limited", "--tasks", "all"],
     ["counter", "--fibers", "0"],
+    ["select_echo", "--port", "65536"],
+    ["select_echo", "--port", "many"],
+    ["epoll_echo", "--nonsense"],
+    ["epoll_echo", "--port"],
+    ["epoll_echo", "surplus"],
 ]:
     status, out, err = run(program, *options)
     asked = f"{program} {' '.join(options)}"
@@ -32,6 +37,6 @@ for program, *options in [
     check("Usage: " in err and out == "", f"{asked}: stdout {out!r}, stderr {err!r}")
 
 for program in ("downloader", "echo_server", "echo_client", "greenlets", "generators", "traffic_light", "producer_consumer",
-                "limited", "counter"):
+                "limited", "counter", "select_echo", "epoll_echo"):
     status, out, err = run(program, "--help")
     check(status == 0 and "Usage: " in out and err == "", f"{program} --help: {status}, {out!r}, {err!r}")
