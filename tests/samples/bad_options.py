@@ -25,6 +25,10 @@ for program, *options in [
     ["limited", "--at-once", "0"],
     ["limited", "--tasks", "all"],
     ["counter", "--fibers", "0"],
+    ["copy_folder"],
+    ["copy_folder", "from"],
+    ["copy_folder", "from", "to", "surplus"],
+    ["copy_folder", "from", "to", "--jobs", "0"],
     ["process_pool", "--workers", "0"],
     ["process_pool", "--crash", "all"],
     ["process_pool", "surplus"],
@@ -40,6 +44,6 @@ for program, *options in [
     check("Usage: " in err and out == "", f"{asked}: stdout {out!r}, stderr {err!r}")
 
 for program in ("downloader", "echo_server", "echo_client", "greenlets", "generators", "traffic_light", "producer_consumer",
-                "limited", "counter", "process_pool", "select_echo", "epoll_echo"):
+                "limited", "counter", "copy_folder", "process_pool", "select_echo", "epoll_echo"):
     status, out, err = run(program, "--help")
     check(status == 0 and "Usage: " in out and err == "", f"{program} --help: {status}, {out!r}, {err!r}")
