@@ -123,6 +123,7 @@ public:
     void start() {
         if (stopping_) throw std::logic_error("crew at " + where_.to_string() + ": it was stopped");
         if (started_) return;
+        if (options_.signals) watch_signals();
         started_ = true;
         auto const fresh = hire_all();
         places_ = fresh;
@@ -163,26 +164,12 @@ public:
 
     void serve_forever() {
         auto const mine = shared_from_this();
-        group stops;
-        std::vector<std::unique_ptr<signal_handler>> handlers;
-        bool told = false;
-        if (options_.signals) {
-            for (int const each : {SIGTERM, SIGINT})
-                handlers.push_back(std::make_unique<signal_handler>(each, [&] {
-                    deadline const until = std::exchange(told, true) ? deadline(0s) : deadline(options_.grace);
-                    stops.spawn([this, until] { stop(until); });
-                }));
-            handlers.push_back(std::make_unique<signal_handler>(SIGHUP, [mine] { mine->reload(); }));
-        }
-        struct end {
-            group& stops;
-            ~end() { stops.kill(); }
-        } const at_end{stops};
         if (!stopping_) start();
         while (!stopping_ || !alive_.empty()) wait({});
     }
 
     void end() noexcept {
+        signals_.clear();
         if (alive_.empty()) return;
         spawn({.name = "end of a crew"}, [mine = shared_from_this()] { mine->stop(deadline(0s)); });
         std::unique_lock held{lock_};
@@ -197,6 +184,17 @@ public:
     address const& where() const noexcept { return where_; }
 
 private:
+    // Before there are workers, and until there are none: what calls the crew gracefully down is never lost.
+    void watch_signals() {
+        for (int const each : {SIGTERM, SIGINT})
+            signals_.push_back(std::make_unique<signal_handler>(
+                each, [this] { stop(std::exchange(told_to_stop_, true) ? deadline(0s) : deadline(options_.grace)); }));
+        signals_.push_back(std::make_unique<signal_handler>(SIGHUP, [this] {
+            auto const mine = shared_from_this();
+            reload();
+        }));
+    }
+
     struct worker {
         std::size_t place;
         std::int64_t delay = 0; // before it is replaced, ns
@@ -248,6 +246,7 @@ private:
         one->ended = true;
         one->channel.close();
         std::erase(alive_, one);
+        if (stopping_ && alive_.empty()) signals_.clear();
         changed();
         replace(one);
     }
@@ -402,7 +401,8 @@ private:
     address where_;
     std::vector<worker_ptr> places_; // who has each; others in alive_ are on their way in or out
     std::vector<worker_ptr> alive_;
-    bool started_ = false, stopping_ = false;
+    std::vector<std::unique_ptr<signal_handler>> signals_;
+    bool started_ = false, stopping_ = false, told_to_stop_ = false;
     mutex reloading_;
     thread_lock lock_;
     wait_queue waiting_; // for anything of the above

@@ -39,7 +39,8 @@ COIR_API unsigned usable_processors();
 /// What workers are.
 enum class worker_kind {
     thread, ///< of this process: they share its memory, and what ends the process ends all
-    process ///< forked from this one: nothing of one disturbs another
+    process ///< forked from this one: nothing of one disturbs another. It inherits what descriptors this one has then:
+            ///< other connections of this process end when all have closed them
 };
 
 /// How a crew works.
@@ -50,8 +51,8 @@ struct crew_options {
     int backlog = SOMAXCONN;                ///< as in listen_options, of each queue
     std::chrono::nanoseconds grace =
         std::chrono::seconds(10); ///< that handlers have when a signal or a reload ends them
-    /// serve_forever() watches signals: SIGTERM and SIGINT stop the crew with `grace`, a second one at once; SIGHUP
-    /// reloads it. A worker process stops by itself for the first two, and does not hear SIGHUP.
+    /// From start() until all workers have ended: SIGTERM and SIGINT stop the crew with `grace`, a second one at once;
+    /// SIGHUP reloads it. A worker process stops by itself for the first two, and does not hear SIGHUP.
     bool signals = true;
     /// What is told of workers that end unasked, and of reloads that fail: a line without its end. It must not wait.
     /// Null: stderr.
@@ -99,8 +100,8 @@ public:
     ~crew();
 
     /// **Parks** until all workers accept; nothing if it was called before. Throws std::runtime_error that says what
-    /// ended a worker before it did, when all have ended; what interrupts the caller, after which they go on; and
-    /// std::logic_error after stop().
+    /// ended a worker before it did, when all have ended; what interrupts the caller, after which they go on;
+    /// EBUSY if another thread watches one of the signals; and std::logic_error after stop().
     void start();
     /// **Parks** until new workers accept, and then stops the old ones with `grace`, without waiting for that. False if
     /// one of the new ones ended first, which is said: they are stopped, and the old ones go on; false too if there is
@@ -111,7 +112,7 @@ public:
     /// Several fibers may call it, each with its own deadline: the earliest counts. Throws what interrupts the caller.
     bool stop(deadline until);
     /// **Parks.** start(), unless that was called, and returns when it is stopped and all workers have ended. Throws
-    /// what start() throws, what interrupts the caller, and EBUSY if another thread watches one of the signals.
+    /// what start() throws, and what interrupts the caller, after which the workers go on.
     void serve_forever();
 
     /// Workers that accept, without those that a reload has replaced.
