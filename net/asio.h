@@ -17,8 +17,29 @@
 #include <boost/beast/core/role.hpp>
 #include <boost/system/system_error.hpp>
 #include <concepts>
+#include <map>
+#include <mutex>
+#include <string>
+#include <system_error>
 
 namespace coir::net::detail {
+
+// A category of the standard library's as one of Boost's: TLS has one of its own. Any thread.
+struct as_boost_category final : boost::system::error_category {
+    explicit as_boost_category(std::error_category const& of) noexcept : of_(of) {}
+    char const* name() const noexcept override { return of_.name(); }
+    std::string message(int value) const override { return of_.message(value); }
+
+    static as_boost_category const& made_of(std::error_category const& of) {
+        static std::mutex lock;
+        static std::map<std::error_category const*, as_boost_category> all;
+        std::lock_guard const held(lock);
+        return all.try_emplace(&of, of).first->second;
+    }
+
+private:
+    std::error_category const& of_;
+};
 
 template <class>
 struct asio {
@@ -27,6 +48,11 @@ struct asio {
     static executor_type executor() {
         static boost::asio::io_context never_run;
         return never_run.get_executor();
+    }
+    static void tell(boost::system::error_code& error, std::error_code const& what) {
+        if (what.category() == std::generic_category() || what.category() == std::system_category())
+            return error.assign(what.value(), boost::system::system_category());
+        error.assign(what.value(), as_boost_category::made_of(what.category()));
     }
     static void end_in(boost::system::error_code& error) { error = boost::asio::error::eof; }
     [[noreturn]] static void throw_end() {
@@ -47,7 +73,7 @@ void teardown(boost::beast::role_type, Stream& of, boost::system::error_code& er
         std::array<std::byte, 1024> rest;
         while (of.read_some(std::span<std::byte>(rest))) {}
     } catch (std::system_error const& failed) {
-        error.assign(failed.code().value(), boost::system::system_category());
+        detail::asio<Stream>::tell(error, failed.code());
     }
     of.close();
 }

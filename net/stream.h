@@ -213,7 +213,7 @@ private:
         try {
             return transfer();
         } catch (std::system_error const& failed) {
-            error.assign(failed.code().value(), ErrorCode().category());
+            detail::asio<ErrorCode>::tell(error, failed.code());
             return 0;
         }
     }
