@@ -1,4 +1,5 @@
-// All of coir's public interface. What is said in its comments, once for all of them:
+// All of coir's public interface but TLS, which is in a library of its own (net/tls.h), and what is for Asio
+// (net/asio.h). What is said in its comments, once for all of them:
 //
 // * **Parks**: other fibers of the thread may run before the call returns. If the thread has no hub, one is made then,
 //   and what hub::current() throws is thrown. In a hub's own callback (a rawlink, the function of a watcher), where

@@ -22,6 +22,7 @@
 #include <string>
 #include <system_error>
 
+/// @cond internal
 namespace coir::net::detail {
 
 // A category of the standard library's as one of Boost's: TLS has one of its own. Any thread.
@@ -61,10 +62,12 @@ struct asio {
 };
 
 } // namespace coir::net::detail
+/// @endcond
 
 namespace coir::net {
 
-/// **Parks.** How Beast ends the connection of a WebSocket: what is sent last arrives, and the peer's last is read.
+/// **Parks.** How Beast ends the connection of a WebSocket: what is sent last arrives, and the peer's last is read. On
+/// the thread of `of`.
 template <std::derived_from<stream> Stream>
 void teardown(boost::beast::role_type, Stream& of, boost::system::error_code& error) {
     error.clear();

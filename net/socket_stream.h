@@ -34,12 +34,16 @@ public:
     int release() noexcept { return socket_.release(); }
 
 protected:
+    /// Refers to nothing.
     socket_stream() noexcept = default;
+    /// Takes over a connected one.
     explicit socket_stream(socket connected) noexcept : socket_(std::move(connected)) {}
-    socket_stream(socket_stream&&) noexcept = default;
-    socket_stream& operator=(socket_stream&&) noexcept = default;
+    /// Takes over the socket of `other`, where those who wait get EBADF.
+    socket_stream(socket_stream&& other) noexcept = default;
+    /// The same; the one that it had is closed.
+    socket_stream& operator=(socket_stream&& other) noexcept = default;
 
-    socket socket_;
+    socket socket_; ///< of the kinds derived from it
 
 private:
     std::size_t receive(std::span<iovec const> into, deadline until) override;

@@ -172,8 +172,11 @@ public:
     }
 
 protected:
+    /// For kinds that can be moved.
     stream() noexcept = default;
-    stream(stream const&) = default; // for kinds that can be moved
+    /// The same.
+    stream(stream const&) = default;
+    /// The same.
     stream& operator=(stream const&) = default;
 
 private:

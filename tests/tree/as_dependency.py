@@ -27,6 +27,21 @@ int main() {
 }
 """
 
+WITH_TLS = """
+#include <coir.h>
+#include <cstdio>
+#include <net/tls.h>
+int main() {
+    auto [near, far] = coir::net::unix_stream::pair();
+    far.close();
+    try {
+        coir::net::tls_stream::connect(coir::net::tls_context::client(), std::move(near), "localhost");
+    } catch (std::system_error const& error) {
+        std::printf("%d\\n", error.code() == std::errc::broken_pipe);
+    }
+}
+"""
+
 
 def run(*command, **options):
     done = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
@@ -44,6 +59,7 @@ with tempfile.TemporaryDirectory() as place:
     place = pathlib.Path(place)
     source, program = place / 'program.cpp', place / 'program'
     source.write_text(PROGRAM)
+    (place / 'with_tls.cpp').write_text(WITH_TLS)
 
     prefix = place / 'usr'
     run('meson', 'install', '-C', build, '--no-rebuild', '--destdir', prefix)
@@ -54,6 +70,12 @@ with tempfile.TemporaryDirectory() as place:
     libraries = config.parent.parent
     run_environment = dict(os.environ, LD_LIBRARY_PATH=str(libraries))
     expect('installed', run(program, env=run_environment), '12 0\n')
+    tls = (config.parent / 'coir-tls.pc').exists()
+    if tls:
+        flags = run('pkg-config', '--cflags', '--libs', 'coir-tls', env=found).split()
+        run(*compiler, '-std=c++20', place / 'with_tls.cpp', '-o', program, *flags)
+        expect('installed, TLS', run(program, env=run_environment), '1\n')
+        run(*compiler, '-std=c++20', source, '-o', program, *flags)
     shim = run('pkg-config', '--variable=shim', 'coir', env=found).strip()
     if not shim.startswith(str(prefix)):  # older pkg-config leaves the root out of variables
         shim = str(prefix) + shim
@@ -63,11 +85,14 @@ with tempfile.TemporaryDirectory() as place:
     (project / 'subprojects').mkdir(parents=True)
     shutil.copytree(root, project / 'subprojects' / 'coir', ignore=shutil.ignore_patterns('build*', '.git'))
     shutil.copy(source, project)
+    shutil.copy(place / 'with_tls.cpp', project)
     (project / 'meson.build').write_text("""project('user', 'cpp', default_options: 'cpp_std=c++20')
 executable('plain', 'program.cpp', dependencies: dependency('coir', fallback: 'coir'))
 executable('patched', 'program.cpp', dependencies: dependency('coir-monkey', fallback: 'coir'))
-""")
+""" + ("executable('with_tls', 'with_tls.cpp', dependencies: dependency('coir-tls', fallback: 'coir'))" if tls else ""))
     run('meson', 'setup', project / 'build', project, env=dict(os.environ, CXX=' '.join(compiler)))
     run('ninja', '-C', project / 'build')
     expect('subproject', run(project / 'build' / 'plain'), '12 0\n')
     expect('subproject, shim linked', run(project / 'build' / 'patched'), '21 1\n')
+    if tls:
+        expect('subproject, TLS', run(project / 'build' / 'with_tls'), '1\n')

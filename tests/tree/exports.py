@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""libcoir.so exports coir's names and nothing else; the shim the symbols of its table and nothing else. Neither does
-anything when it is loaded.
+"""libcoir.so exports coir's names and nothing else; the shim the symbols of its table and nothing else; libcoir-tls.so its
+own and nothing of libcoir's. None does anything when it is loaded, and only libcoir-tls.so needs OpenSSL.
 
-usage: exports.py SOURCE_ROOT LIBCOIR SHIM
+usage: exports.py SOURCE_ROOT LIBCOIR SHIM [LIBCOIR_TLS]
 Skips (77) in a build with a sanitizer, which adds names and initialisers of its own.
 """
 import pathlib
@@ -12,7 +12,7 @@ import sys
 
 from table import rows
 
-root, libcoir, shim = (pathlib.Path(each) for each in sys.argv[1:4])
+root, libcoir, shim, *libcoir_tls = (pathlib.Path(each) for each in sys.argv[1:])
 
 
 def output_of(*command):
@@ -35,6 +35,16 @@ wrong += [f'libcoir exports {name}' for name in sorted(names) if not ours.match(
 if len(names) < 20:
     wrong.append(f'libcoir exports next to nothing: {sorted(names)}')
 
+for library in libcoir_tls:
+    names = exported(library)
+    of_tls = re.compile(r'_Z(N[KVRO]*|T[VIST]N)4coir3net(10tls_stream|11tls_context|12tls_category)')
+    wrong += [f'{library.name} exports {name}' for name in sorted(names) if not of_tls.match(name)]
+    if len(names) < 20:
+        wrong.append(f'{library.name} exports next to nothing: {sorted(names)}')
+for library in libcoir, shim:
+    if re.search(r'NEEDED.*lib(ssl|crypto)', output_of('readelf', '-dW', library)):
+        wrong.append(f'{library.name} brings OpenSSL into every program that it is loaded into')
+
 table = {symbol for *_, symbol in rows(root)}
 names = {name for name in exported(shim) if not name.startswith('coir_monkey_')}  # monkey.h looks for those
 wrong += [f'the shim exports {name}, which has no row' for name in sorted(names - table)]
@@ -43,7 +53,7 @@ if len(table) < 20:
     wrong.append(f'the table was not understood: {sorted(table)}')
 
 # crt1's frame_dummy is in every shared library's .init_array; a second entry would be code of ours.
-for library in libcoir, shim:
+for library in libcoir, shim, *libcoir_tls:
     sizes = [int(size, 16) for size in
              re.findall(r'\.init_array\s+INIT_ARRAY\s+\S+\s+\S+\s+(\S+)', output_of('readelf', '-SW', library))]
     if sum(sizes) > 8:
