@@ -76,7 +76,7 @@ namespace {
 constexpr std::size_t least_input = 4096, most_input = 65536; // bytes that are asked for at once: more if they came
 constexpr std::size_t at_once = 65536;      // bytes that are encrypted before they are sent; a record holds 16384
 constexpr std::size_t kept = 16384;         // bytes of memory for output that a session keeps while it has none
-constexpr std::size_t most_output = 262144; // bytes that reading leaves unsent before it waits until they are gone
+constexpr std::size_t most_output = 262144; // bytes that may be unsent when more is read: a peer that only asks
 
 bool is_ip(std::string const& host) noexcept {
     in6_addr any;
@@ -237,6 +237,7 @@ std::size_t tls_session::receive(std::span<iovec const> into, deadline until) {
     bool const wants_nothing = bytes_in(into) == 0;
     for (;;) {
         check_open("read from ");
+        if (output_.size() > most_output) flush(until);
         unsigned const seen = fills_;
         std::size_t all = 0;
         outcome how = outcome::done;
@@ -254,7 +255,7 @@ std::size_t tls_session::receive(std::span<iovec const> into, deadline until) {
                 got += more;
                 all += more;
             }
-        see_to_output(until);
+        see_to_output();
         if (all > 0 || how == outcome::done || how == outcome::ended) return all;
         if (how == outcome::failed) fail(with("read from "), failed_);
         await_input(seen, until);
@@ -274,6 +275,7 @@ std::size_t tls_session::send(std::span<iovec const> what, deadline until) {
     std::size_t const size = joins ? together.size() : std::min(what.front().iov_len, at_once);
 
     flush(until);
+    output_.reserve(size + size / 64 + kept / 16); // of the ciphertext, which is a little longer
     for (;;) {
         check_open("write to ");
         unsigned const seen = fills_;
@@ -285,7 +287,7 @@ std::size_t tls_session::send(std::span<iovec const> what, deadline until) {
             taken += more;
         }
         if (how == outcome::failed && taken == 0) {
-            see_to_output(until);
+            see_to_output();
             fail(with("write to "), failed_);
         }
         flush(until);
@@ -341,18 +343,19 @@ void tls_session::flush(deadline until) {
 }
 
 // Reading has something to send, or a write was interrupted. That must not keep it from reading: the peer may send only
-// what is read, and read only what it could send. So another fiber does it.
-void tls_session::see_to_output(deadline until) {
-    if (!has_output()) return;
-    if (output_.size() > most_output) return flush(until);
-    if (flushes_aside_ || flushing_.locked()) return;
-    flushes_aside_ = true;
-    spawn({.name = "TLS, answers"}, [self = shared_from_this()] {
-        try {
-            self->flush({});
-        } catch (std::system_error const&) {} // the next write is told
-        self->flushes_aside_ = false;
-    });
+// what is read, and read only what it could send. So another fiber does it. Never parks: what was read is on its way to
+// the caller.
+void tls_session::see_to_output() {
+    if (!has_output() || flushes_aside_ || flushing_.locked()) return;
+    try {
+        spawn({.name = "TLS, answers"}, [self = shared_from_this()] {
+            try {
+                self->flush({});
+            } catch (std::system_error const&) {} // the next write is told
+            self->flushes_aside_ = false;
+        });
+        flushes_aside_ = true;
+    } catch (std::exception const&) {} // no memory for a fiber: the next call tries again
 }
 
 void tls_session::fail(std::string const& what, std::error_code why) const { throw std::system_error(why, what); }

@@ -60,7 +60,7 @@ private:
     void complete_handshake(deadline until);
     void await_input(unsigned seen, deadline until);
     void flush(deadline until);
-    void see_to_output(deadline until);
+    void see_to_output();
     bool has_input() const noexcept { return input_begin_ < input_end_ || SSL_has_pending(ssl_.get()); }
     bool has_output() const noexcept { return !output_.empty() || sent_ < sending_.size(); }
 
