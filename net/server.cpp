@@ -114,7 +114,9 @@ void serving::begin(fiber<void> const& handler, address const& peer) {
     handler.set_name(options_.name + ", peer " + peer.to_string());
     handlers_.add(handler); // first, so that it has left when this is told of its end
     try {
-        handler.rawlink([mine = shared_from_this()](fiber<void> const&) {
+        handler.rawlink([mine = shared_from_this(), peer](fiber<void> const& ended) {
+            // Asked for here, and not by a catch in the handler's fiber: a report tells where it was thrown first.
+            if (mine->is_ignored(ended.control_block().error, peer)) ended.exception();
             if (!mine->accepting() && mine->handlers_.empty()) mine->all_have_ended();
             mine->changed();
         });
@@ -123,6 +125,15 @@ void serving::begin(fiber<void> const& handler, address const& peer) {
         throw;
     }
     handler.start();
+}
+
+bool serving::is_ignored(std::exception_ptr const& error, address const& peer) const try {
+    if (!error || !options_.ignore) return false;
+    std::rethrow_exception(error);
+} catch (std::exception const& what) {
+    return options_.ignore(what, peer);
+} catch (...) {
+    return false;
 }
 
 std::system_error serving::out_of_memory() const {

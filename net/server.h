@@ -45,7 +45,7 @@ struct server_options {
     bool reuse_port = false;                                            ///< as in listen_options
     /// Which exceptions of a handler, given the peer's address, end it without a word; null: none. Others are reported
     /// as those of any fiber are, with its name and the peer's: on_unhandled_exception(). The connection ends either
-    /// way, and nothing else does.
+    /// way, and nothing else does. Called when the handler has ended; it must not wait.
     std::function<bool(std::exception const&, address const&)> ignore = peer_went_away;
     /// Called when the server begins to wait for descriptors, memory or a stack; what it is given says which limit was
     /// reached and how it is raised. It may park, stop the server too; what it throws ends accepting. Null: a line on
@@ -99,12 +99,9 @@ protected:
     /// A fiber that calls `handle()`, which owns what came from `peer`. **Parks** in a shortage.
     template <class Handle>
     void spawn(address const& peer, Handle handle) {
-        auto whole = [mine = shared_from_this(), peer, handle = std::move(handle)]() mutable {
-            mine->call(handle, peer);
-        };
         fiber<void> made;
         insist([&] {
-            if (!made) made = fiber<void>({.stack_size = options_.stack_size}, std::move(whole));
+            if (!made) made = fiber<void>({.stack_size = options_.stack_size}, std::move(handle));
             begin(made, peer);
         });
     }
@@ -117,16 +114,8 @@ private:
     void check_thread() const;
     bool forked() const noexcept;
     void accept_all();
-    void accepting_ended() noexcept;
     void begin(fiber<void> const& handler, address const& peer);
-    template <class Handle>
-    void call(Handle& handle, address const& peer) {
-        try {
-            handle();
-        } catch (std::exception const& error) {
-            if (!options_.ignore || !options_.ignore(error, peer)) throw;
-        }
-    }
+    bool is_ignored(std::exception_ptr const& error, address const& peer) const;
     bool begin_shortage(std::system_error const& error, std::int64_t& delay);
     void wait_out(std::int64_t delay);
     std::system_error out_of_memory() const;

@@ -1,5 +1,6 @@
 #include "fiber/sanitizer.h"
 #include "tests/net/connection.h"
+#include "tests/rerun.h"
 
 #include <algorithm>
 #include <array>
@@ -365,6 +366,26 @@ TEST(crew, a_second_signal_ends_it_at_once) {
     char one;
     EXPECT_EQ(client.read_some({&one, 1}), 0u);
     EXPECT_EQ(all.status(), 0);
+}
+
+TEST_ALONE(crew, in_one_call) {
+    address const where("unix:@coir-crew-" + std::to_string(getpid()));
+    auto const ask_and_stop = [&] {
+        std::string who;
+        while (who.empty()) try {
+                who = asked_who(where);
+            } catch (std::system_error const&) { // nobody listens yet
+                coir::sleep(1ms);
+            }
+        raise(SIGTERM);
+        return who;
+    };
+    auto of_thread = coir::spawn(ask_and_stop);
+    coir::net::serve_on_all_cores(where, serve_as(this_process), {.workers = 2});
+    EXPECT_EQ(of_thread.get(), std::to_string(getpid()));
+    auto of_process = coir::spawn(ask_and_stop);
+    coir::net::prefork(where, serve_as(this_process), {.workers = 2});
+    EXPECT_NE(of_process.get(), std::to_string(getpid()));
 }
 
 TEST(crew, a_process_that_does_not_end_is_killed) {

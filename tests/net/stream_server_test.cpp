@@ -92,9 +92,13 @@ struct gate {
 
 // What fibers ended with that nobody fetched, while one of these exists.
 struct unhandled {
-    std::vector<std::string> names;
+    std::vector<std::string> names, where;
     std::function<void(coir::unhandled_exception const&)> before;
-    unhandled() : before(coir::on_unhandled_exception([this](auto const& what) { names.push_back(what.name); })) {}
+    unhandled()
+        : before(coir::on_unhandled_exception([this](auto const& what) {
+              names.push_back(what.name);
+              where.push_back(what.where);
+          })) {}
     ~unhandled() { coir::on_unhandled_exception(before); }
 };
 
@@ -480,7 +484,9 @@ TEST(stream_server, one_handler_never_disturbs_another) {
     auto late = connect_to(server);
     late.write_all("1g");
     EXPECT_EQ(text_of(late, 1), "g");
-    EXPECT_EQ(reports.names, std::vector<std::string>{"echo, peer " + culprit.to_string()});
+    ASSERT_EQ(reports.names, std::vector<std::string>{"echo, peer " + culprit.to_string()});
+    std::string const first_frame = reports.where[0].substr(0, reports.where[0].find('\n')); // the handler itself
+    EXPECT_EQ(first_frame.find("net::detail"), std::string::npos) << reports.where[0];
 }
 
 TEST(stream_server, only_what_is_said_of_the_peer_is_ignored) {
