@@ -1,5 +1,7 @@
 #include "net/address.h"
 
+#include "net/printable.h"
+
 #include <algorithm>
 #include <arpa/inet.h>
 #include <cerrno>
@@ -14,19 +16,6 @@
 
 namespace coir::net {
 namespace {
-
-// From outside: what cannot be printed is shown as \x0a.
-std::string printable(std::string_view text) {
-    constexpr char digits[] = "0123456789abcdef";
-    std::string shown;
-    for (unsigned char const each : text) {
-        if (each >= ' ' && each != 0x7f)
-            shown += char(each);
-        else
-            shown += {'\\', 'x', digits[each >> 4], digits[each & 15]};
-    }
-    return shown;
-}
 
 [[noreturn]] void refuse(std::string_view text, char const* why, int error = EINVAL) {
     throw std::system_error(error, std::generic_category(), "address \"" + printable(text) + "\", " + why);

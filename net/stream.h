@@ -119,6 +119,9 @@ public:
     /// The same, of several parts one after another, in as few system calls as can be.
     void write_all(std::span<std::string_view const> parts, deadline until = {});
 
+    /// **Parks** where what was written is gathered before it is sent (net/buffered.h): until all of it is sent; others
+    /// have nothing to do. Throws as write_some does.
+    virtual void flush(deadline until = {}) { static_cast<void>(until); }
     /// **Parks** where that takes a message to the peer (TLS). The peer reads the end of the stream after what was
     /// written; reading goes on. Throws as write_some does.
     virtual void shutdown_write(deadline until = {}) = 0;

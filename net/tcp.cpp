@@ -1,8 +1,11 @@
 #include "net/tcp.h"
 
+#include "net/connecting.h"
+
 #include <cerrno>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <utility>
 
 namespace coir::net {
 namespace {
@@ -23,18 +26,24 @@ address peer_of(socket const& connected, address const& wanted) {
 // A connect under way is asked for its outcome by calling connect again (Linux: net/ipv4/af_inet.c,
 // SS_CONNECTING): EALREADY while it lasts, then its error or success, once. An interrupted one goes on as
 // well, so EINTR needs nothing.
-tcp_stream tcp_stream::connect(address const& peer, deadline until) {
-    socket made(peer.family(), SOCK_STREAM, 0, peer);
-    made.attempt(connecting, until, [&](int fd) {
-        int const result = ::connect(fd, peer.native(), peer.native_size());
-        if (result < 0 && (errno == EINPROGRESS || errno == EALREADY)) errno = EAGAIN;
-        return result;
-    });
-    // A port of the kernel's choice on which nobody listens can be chosen for the near end too: TCP then
-    // connects the socket to itself.
+int try_connect(int fd, address const& peer) noexcept {
+    int const result = ::connect(fd, peer.native(), peer.native_size());
+    if (result < 0 && (errno == EINPROGRESS || errno == EALREADY)) errno = EAGAIN;
+    return result;
+}
+
+// A port of the kernel's choice on which nobody listens can be chosen for the near end too: TCP then connects the
+// socket to itself.
+tcp_stream connected_stream(socket made, address const& peer) {
     address const reached = peer_of(made, peer);
     if (made.local_address() == reached) made.fail(connecting, ECONNREFUSED);
     return tcp_stream(socket(made.release(), reached));
+}
+
+tcp_stream tcp_stream::connect(address const& peer, deadline until) {
+    socket made(peer.family(), SOCK_STREAM, 0, peer);
+    made.attempt(connecting, until, [&](int fd) { return try_connect(fd, peer); });
+    return connected_stream(std::move(made), peer);
 }
 
 void tcp_stream::no_delay(bool on) { socket_.set_option(IPPROTO_TCP, TCP_NODELAY, on, "set TCP_NODELAY with"); }

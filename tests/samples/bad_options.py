@@ -37,6 +37,8 @@ for program, *options in [
     ["epoll_echo", "--nonsense"],
     ["epoll_echo", "--port"],
     ["epoll_echo", "surplus"],
+    ["udp_chat", "--port", "70000"],
+    ["udp_chat", "surplus"],
 ]:
     status, out, err = run(program, *options)
     asked = f"{program} {' '.join(options)}"
@@ -44,6 +46,6 @@ for program, *options in [
     check("Usage: " in err and out == "", f"{asked}: stdout {out!r}, stderr {err!r}")
 
 for program in ("downloader", "echo_server", "echo_client", "greenlets", "generators", "traffic_light", "producer_consumer",
-                "limited", "counter", "copy_folder", "process_pool", "select_echo", "epoll_echo"):
+                "limited", "counter", "copy_folder", "process_pool", "udp_chat", "select_echo", "epoll_echo"):
     status, out, err = run(program, "--help")
     check(status == 0 and "Usage: " in out and err == "", f"{program} --help: {status}, {out!r}, {err!r}")

@@ -2,7 +2,9 @@
 """libcoir.so exports coir's names and nothing else; the shim the symbols of its table and nothing else; libcoir-tls.so its
 own and nothing of libcoir's. None does anything when it is loaded, and only libcoir-tls.so needs OpenSSL.
 
-usage: exports.py SOURCE_ROOT LIBCOIR SHIM [LIBCOIR_TLS]
+usage: exports.py SOURCE_ROOT LIBCOIR SHIM [LIBRARY...]
+
+Each further library exports coir's names only, too; what it needs besides is no business of libcoir's.
 Skips (77) in a build with a sanitizer, which adds names and initialisers of its own.
 """
 import pathlib
@@ -35,15 +37,20 @@ wrong += [f'libcoir exports {name}' for name in sorted(names) if not ours.match(
 if len(names) < 20:
     wrong.append(f'libcoir exports next to nothing: {sorted(names)}')
 
-for library in libcoir_tls:
+
+def needed(library):
+    return set(re.findall(r'\(NEEDED\).*\[(.*)\]', output_of('readelf', '-dW', library)))
+
+
+further = [pathlib.Path(each) for each in sys.argv[4:]]
+for library in further:
     names = exported(library)
-    of_tls = re.compile(r'_Z(N[KVRO]*|T[VIST]N)4coir3net(10tls_stream|11tls_context|12tls_category)')
-    wrong += [f'{library.name} exports {name}' for name in sorted(names) if not of_tls.match(name)]
-    if len(names) < 20:
-        wrong.append(f'{library.name} exports next to nothing: {sorted(names)}')
-for library in libcoir, shim:
-    if re.search(r'NEEDED.*lib(ssl|crypto)', output_of('readelf', '-dW', library)):
-        wrong.append(f'{library.name} brings OpenSSL into every program that it is loaded into')
+    wrong += [f'{library.name} exports {name}' for name in sorted(names) if not ours.match(name)]
+    if not names:
+        wrong.append(f'{library.name} exports nothing')
+    own = {each for each in needed(library) if not re.match(r'libcoir|lib(c|m|gcc_s|stdc\+\+)\.so', each)}
+    wrong += [f'{other.name} needs {each}, which is {library.name}\'s'
+              for other in (libcoir, shim) for each in sorted(own & needed(other))]
 
 table = {symbol for *_, symbol in rows(root)}
 names = {name for name in exported(shim) if not name.startswith('coir_monkey_')}  # monkey.h looks for those
@@ -53,7 +60,7 @@ if len(table) < 20:
     wrong.append(f'the table was not understood: {sorted(table)}')
 
 # crt1's frame_dummy is in every shared library's .init_array; a second entry would be code of ours.
-for library in libcoir, shim, *libcoir_tls:
+for library in libcoir, shim, *further:
     sizes = [int(size, 16) for size in
              re.findall(r'\.init_array\s+INIT_ARRAY\s+\S+\s+\S+\s+(\S+)', output_of('readelf', '-SW', library))]
     if sum(sizes) > 8:

@@ -19,7 +19,8 @@ MAY_INCLUDE = {
 # Who alone may name a library; samples may use what they like.
 ONLY_IN = {r'boost/': {'fiber/context.cpp', 'net/asio.h'}, r'ev(\+\+)?\.h': {'hub/libev.h'},
            r'openssl/': {'net/tls.cpp', 'net/tls_context.cpp', 'net/tls_error.cpp', 'net/tls_session.cpp', 'net/tls_session.h',
-                         'net/tls_state.h'}}
+                         'net/tls_state.h'},
+           r'ares': {'net/cares.cpp'}}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.M)
 
