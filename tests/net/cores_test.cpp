@@ -102,7 +102,7 @@ struct crowd {
     explicit crowd(address const& to) : where(to) {
         for (int i = 0; i < 4; ++i)
             clients.spawn([this] {
-                while (!over) try {
+                while (!over && failures == 0) try {
                         ++answers[asked_who(where)];
                     } catch (std::exception const& error) {
                         ++failures;
@@ -111,7 +111,7 @@ struct crowd {
             });
     }
     void wait_for_one_not_of(std::set<std::string> const& known) {
-        for (;; coir::sleep(1ms))
+        for (; failures == 0; coir::sleep(1ms))
             for (auto const& [who, times] : answers)
                 if (!known.contains(who)) return;
     }
@@ -137,7 +137,7 @@ struct told {
 
 TEST(crew, as_many_as_processors) {
     EXPECT_GE(coir::net::usable_processors(), 1u);
-    crew all{"127.0.0.1:0", serve_as(this_thread_s_number)};
+    crew all{"127.0.0.1:0", serve_as(this_thread_s_number), {.signals = false}};
     all.start();
     EXPECT_EQ(all.ready(), coir::net::usable_processors());
     EXPECT_TRUE(all.stop(1h));
@@ -146,7 +146,9 @@ TEST(crew, as_many_as_processors) {
 TEST(crew, threads_each_get_connections_and_stop) {
     for (char const* where : {"127.0.0.1:0", "unix:"})
         for (bool one_queue : {false, true}) {
-            crew all{address(where), serve_as(this_thread_s_number), {.workers = 2, .one_queue = one_queue}};
+            crew all{address(where),
+                     serve_as(this_thread_s_number),
+                     {.workers = 2, .one_queue = one_queue, .signals = false}};
             all.start();
             all.start();
             EXPECT_EQ(all.ready(), 2u);
@@ -161,7 +163,7 @@ TEST(crew, threads_each_get_connections_and_stop) {
 }
 
 TEST(crew, a_stop_is_graceful_until_its_deadline) {
-    crew all{"127.0.0.1:0", serve_as(this_thread_s_number), {.workers = 2}};
+    crew all{"127.0.0.1:0", serve_as(this_thread_s_number), {.workers = 2, .signals = false}};
     all.start();
     auto client = tcp_stream::connect(all.address());
     line_of(client);
@@ -179,14 +181,14 @@ TEST(crew, a_stop_is_graceful_until_its_deadline) {
 TEST(crew, the_destructor_ends_all) {
     tcp_stream client;
     {
-        crew all{"127.0.0.1:0", serve_as(this_thread_s_number), {.workers = 2}};
+        crew all{"127.0.0.1:0", serve_as(this_thread_s_number), {.workers = 2, .signals = false}};
         all.start();
         client = tcp_stream::connect(all.address());
         line_of(client);
     }
     char one;
     EXPECT_EQ(client.read_some({&one, 1}), 0u);
-    crew never_started{"127.0.0.1:0", serve_as(this_thread_s_number)};
+    crew never_started{"127.0.0.1:0", serve_as(this_thread_s_number), {.signals = false}};
 }
 
 TEST(crew, what_ends_a_worker_before_it_serves_is_thrown) {
@@ -194,7 +196,7 @@ TEST(crew, what_ends_a_worker_before_it_serves_is_thrown) {
         if (!forks && kind == worker_kind::process) continue;
         crew all{"127.0.0.1:0",
                  [](listener) -> stream_server { throw std::runtime_error("rather not"); },
-                 {.kind = kind, .workers = 2}};
+                 {.kind = kind, .workers = 2, .signals = false}};
         try {
             all.start();
             FAIL() << "it has started";
@@ -217,7 +219,7 @@ TEST(crew, a_thread_that_ends_unasked_is_replaced) {
                      if (peer.read_some({&one, 1}) && one == '!') accept_error = EINVAL;
                  });
              },
-             {.workers = 1, .say = what.hear()}};
+             {.workers = 1, .signals = false, .say = what.hear()}};
     all.start();
     std::string const first = asked_who(all.address());
     {
@@ -240,7 +242,7 @@ TEST(crew, a_reload_of_threads_loses_no_connection) {
                      thread_local int const mine = ++*number;
                      return mine;
                  }),
-                 {.workers = 2, .one_queue = one_queue}};
+                 {.workers = 2, .one_queue = one_queue, .signals = false}};
         all.start();
         crowd clients(all.address());
         clients.wait_for_one_not_of({});
@@ -265,7 +267,7 @@ TEST(crew, a_reload_that_fails_leaves_the_old_ones) {
                  if (*fail) throw std::runtime_error("bad configuration");
                  return make(std::move(from));
              },
-             {.workers = 2, .say = what.hear()}};
+             {.workers = 2, .signals = false, .say = what.hear()}};
     all.start();
     auto const before = all_who_answer(all.address(), 2);
     *fail = true;
@@ -283,7 +285,9 @@ TEST(crew, a_reload_that_fails_leaves_the_old_ones) {
 
 TEST(crew, a_process_that_is_killed_is_replaced) {
     told what;
-    crew all{"127.0.0.1:0", serve_as(this_process), {.kind = worker_kind::process, .workers = 2, .say = what.hear()}};
+    crew all{"127.0.0.1:0",
+             serve_as(this_process),
+             {.kind = worker_kind::process, .workers = 2, .signals = false, .say = what.hear()}};
     all.start();
     std::string const first = asked_who(all.address());
     EXPECT_NE(std::stoi(first), getpid());
@@ -400,7 +404,7 @@ TEST(crew, a_process_that_does_not_end_is_killed) {
                      for (;;) pause(); // never lets others run
                  });
              },
-             {.kind = worker_kind::process, .workers = 1}};
+             {.kind = worker_kind::process, .workers = 1, .signals = false}};
     all.start();
     auto client = tcp_stream::connect(all.address());
     line_of(client);
