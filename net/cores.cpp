@@ -44,6 +44,13 @@ constexpr std::size_t stack_of_process = 1 << 20;   // the forked child goes on 
     throw std::system_error(error, std::generic_category(), what);
 }
 
+// Who listens with SO_REUSEPORT would share the port with any other of this user who does.
+void refuse_if_in_use(address const& where) {
+    socket asking(where.family(), SOCK_STREAM, 0, where);
+    asking.set_option(SOL_SOCKET, SO_REUSEADDR, 1, "set SO_REUSEADDR on");
+    asking.bind(where, "listen on");
+}
+
 class side final : public detail::worker_side {
 public:
     side(unix_stream crew, std::chrono::nanoseconds grace, bool signals)
@@ -111,7 +118,9 @@ public:
     crew_inside(address const& where, worker_body body, crew_options options)
         : body_(std::move(body)), options_(std::move(options)) {
         if (options_.workers == 0) options_.workers = usable_processors();
-        bool const one_queue = options_.one_queue || options_.kind == worker_kind::process || !where.is_ip();
+        bool const one_queue =
+            options_.one_queue || options_.workers == 1 || options_.kind == worker_kind::process || !where.is_ip();
+        if (!one_queue) refuse_if_in_use(where);
         queues_.emplace_back(where, listen_options{options_.backlog, !one_queue});
         where_ = queues_.front().local_address();
         if (!one_queue)

@@ -143,6 +143,16 @@ TEST(crew, as_many_as_processors) {
     EXPECT_TRUE(all.stop(1h));
 }
 
+TEST(crew, a_port_in_use_is_refused_however_many_share_it) {
+    auto const make = serve_as([] { return 1; });
+    for (unsigned const workers : {1u, 2u}) {
+        crew const first("127.0.0.1:0", make, {.workers = workers, .signals = false});
+        failure const taken = failure_of([&] { crew second(first.address(), make, {.workers = 2, .signals = false}); });
+        EXPECT_EQ(taken.code, EADDRINUSE);
+        EXPECT_NE(taken.text.find("listen on " + first.address().to_string()), std::string::npos) << taken.text;
+    }
+}
+
 TEST(crew, threads_each_get_connections_and_stop) {
     for (char const* where : {"127.0.0.1:0", "unix:"})
         for (bool one_queue : {false, true}) {

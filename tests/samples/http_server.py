@@ -121,6 +121,7 @@ def over_tls(root):
             check(ask(one, "/" + name)[2] == (root / name).read_bytes(), f"{name} by TLS")
         raw(port, b"GET / HTTP/1.1\r\n\r\n")  # of a peer that speaks no TLS: nobody's trouble
         check(ask(one, "/small.txt")[0] == 200, "after a peer without TLS")
+        one.close()  # or the end of the server waits for it
     status, _, err = run("http_server", "--certificate", root / "none.pem", "--key", key, preload=False)
     check(status == 1 and "none.pem" in err, f"no certificate: {status}, {err!r}")
 

@@ -41,6 +41,8 @@ with tempfile.TemporaryDirectory() as tree:
 
 wrong = [f'{header}:\n{errors}' for header, status, errors in results if status]
 for header, source in headers.items():
+    if header == 'net/asio.h':  # for who has Asio; coir.h does not include it
+        continue
     for library in re.findall(r'#\s*include\s*<(boost/[^>]*|ev\.h|ev\+\+\.h|openssl/[^>]*)>', source.read_text()):
         wrong.append(f'{header} includes {library}, which users need not have')
 if 'coir.h' not in headers or len(headers) < 10:
