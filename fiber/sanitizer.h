@@ -26,6 +26,7 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 #if COIR_VALGRIND
+#include <valgrind/memcheck.h>
 #include <valgrind/valgrind.h>
 #endif
 
@@ -89,10 +90,14 @@ inline void register_stack_with_valgrind([[maybe_unused]] void* base, [[maybe_un
 #endif
 }
 
-// Frames left behind by an ended fiber are poisoned; the next user of the stack must not trip over them.
+// Frames left behind by an ended fiber are poisoned; the next user of the stack must not trip over them. Valgrind takes
+// what lay below the stack pointer of that one's last switch for out of bounds, also where the next has its control block.
 inline void unpoison_stack([[maybe_unused]] void* base, [[maybe_unused]] std::size_t size) noexcept {
 #if COIR_ASAN
     ASAN_UNPOISON_MEMORY_REGION(base, size);
+#endif
+#if COIR_VALGRIND
+    VALGRIND_MAKE_MEM_UNDEFINED(base, size);
 #endif
 }
 

@@ -165,9 +165,9 @@ TEST(broken, a_silent_peer_is_waited_for_until_the_deadline) {
 
 // Each byte comes in time, and all of them would take too long.
 TEST(broken, the_deadline_is_for_the_whole_handshake) {
+    std::string_view const begin = recorded().by_client;
     auto [near, far] = connected();
-    auto slow = coir::spawn([&near = near] {
-        std::string_view const begin = recorded().by_client;
+    auto slow = coir::spawn([&, &near = near] {
         for (std::size_t i = 0; tried([&] { near.write_all(begin.substr(i % 50, 1)); }); ++i) coir::sleep(1ms);
     });
     EXPECT_EQ(failure_of([&, &far = far] { tls_stream::accept(server(), std::move(far), 20ms); }).code, ETIMEDOUT);
