@@ -4,7 +4,7 @@
 usage: http_files.py HTTP_SERVER [RUNS]
 
 Both serve the same file over 100 connections that are kept alive, each pinned to one core; wrk loads them from another, in
-turn, for two seconds each. Needs nginx and wrk. CPU time is the scheduler's own, /proc/PID/schedstat.
+turn, for two seconds each. Needs nginx and wrk. CPU time is the scheduler's own, /proc/PID/task/*/schedstat.
 """
 import os
 import pathlib
@@ -38,7 +38,8 @@ def free_port():
 
 
 def cpu(pid):
-    return int(pathlib.Path(f'/proc/{pid}/schedstat').read_text().split()[0])  # ns
+    threads = pathlib.Path(f'/proc/{pid}/task').glob('*/schedstat')
+    return sum(int(each.read_text().split()[0]) for each in threads)  # ns
 
 
 class nginx:
