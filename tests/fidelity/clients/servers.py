@@ -7,6 +7,7 @@ whatever processes it started, when the block is left. `where` tells, per kind o
 """
 import contextlib
 import ctypes
+import json
 import os
 import pathlib
 import random
@@ -74,7 +75,7 @@ class Server:
             more.update(user='nobody', group='nogroup', extra_groups=[])
         with open(self.directory / 'log', 'ab') as log:
             return subprocess.Popen(command, cwd=self.directory, env=self.environment, stdin=subprocess.DEVNULL,
-                                    stdout=log, stderr=log, start_new_session=True, **more)
+                                    start_new_session=True, **{'stdout': log, 'stderr': log, **more})
 
     def serve(self, *command, **more):
         self.processes.append(self.launch(*command, **more))
@@ -238,6 +239,25 @@ class RabbitMQ(Server):
         })
         self.serve(find('epmd', 'erlang-base'), '-port', str(names))  # else one is started that stays
         self.serve(server)
+
+    def restart(self):
+        """Killed without a word, and started again in the same place with what it has left there."""
+        self.kill()
+        while self.answers():  # the process that listens ends a little later than the one that was waited for
+            time.sleep(0.05)
+        self.processes.clear()
+        self.start()
+        self.wait_until_it_answers()
+
+    def queues(self, *columns):
+        """What it says of each of its queues: {name: {column: value}}."""
+        control = find('rabbitmqctl', 'rabbitmq-server', '/usr/lib/rabbitmq/bin')
+        asking = self.launch(control, '-n', self.environment['RABBITMQ_NODENAME'], '--quiet', '--formatter=json',
+                             'list_queues', 'name', *columns, stdout=subprocess.PIPE)
+        said, _ = asking.communicate()
+        if asking.returncode != 0:
+            raise RuntimeError(f'{control} failed\n{self.log()}')
+        return {each.pop('name'): each for each in json.loads(said)}
 
 
 ALL = (Nginx, Ftp, Postgres, MariaDB, Redis, RabbitMQ)
