@@ -7,12 +7,13 @@ import threading
 from harness import check, refusing_port, run
 from rabbit import run as run_at, sample
 
-PROGRAMS = "hello", "tasks", "publish_subscribe", "direct", "topic"
+PROGRAMS = "hello", "tasks", "publish_subscribe", "direct", "topic", "crawl"
 ALL = [
     *([program] for program in PROGRAMS),
     ["hello", "send"], ["hello", "receive"], ["tasks", "send", "x"], ["tasks", "work"], ["tasks", "status"],
     ["publish_subscribe", "emit", "x"], ["publish_subscribe", "receive"], ["direct", "emit", "info", "x"],
     ["direct", "receive", "info"], ["topic", "emit", "a.b", "x"], ["topic", "receive", "#"],
+    ["crawl", "lead", "http://127.0.0.1/"], ["crawl", "work"], ["crawl", "status"], ["crawl", "forget"],
 ]
 
 for program, *options in [
@@ -33,6 +34,9 @@ for program, *options in [
     ["direct", "emit", "info"],
     ["direct", "receive"],
     ["topic", "receive"],
+    ["crawl", "work", "--fibers", "0"],
+    ["crawl", "work", "--patience", "0"],
+    ["crawl", "status", "surplus"],
 ]:
     status, out, err = run(sample(program), *options, preload=False)
     check(status == 2 and "Usage: " in err and out == "", f"{program} {options}: {status}, stdout {out!r}, stderr {err!r}")
@@ -80,3 +84,7 @@ with stranger(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n") as where
     fails(where, ["hello"], f"log in as guest at {where}: ")
 with stranger(b"AMQP\0\0\x09\x01") as where:  # what a broker says that speaks another version
     fails(where, ["tasks"], f"log in as guest at {where}: ")
+
+for url in "not a url", "ftp://127.0.0.1/", "http://":
+    status, out, err = run(sample("crawl"), "lead", url, preload=False)
+    check(status == 1 and err.startswith(f"crawl: {url}: ") and out == "", f"crawl lead {url!r}: {status}, {err!r}")

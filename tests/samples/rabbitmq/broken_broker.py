@@ -40,7 +40,7 @@ with broker() as own:
 
     refused(f"guest:wrong@{where}", ["hello"], "log in as guest: 403 ACCESS_REFUSED - Login was refused")
     refused(f"amqp://nobody:x@{where}", ["tasks"], "log in as nobody: 403 ACCESS_REFUSED")
-    refused(f"amqp://guest:guest@{where}/none", ["hello"], "log in as guest: 530 NOT_ALLOWED - vhost none not found")
+    refused(f"amqp://guest:guest@{where}/none", ["crawl"], "log in as guest: 530 NOT_ALLOWED - vhost none not found")
     refused(where, ["tasks", "send", "x", "--queue", "hello"], "declare queue hello: 406 PRECONDITION_FAILED")
     refused(where, ["tasks", "work", "--queue", "hello", "--workers", 20], "declare queue hello: 406 PRECONDITION_FAILED")
     refused(where, ["tasks", "status", "--queue", "none"], "look at queue none: 404 NOT_FOUND")
@@ -52,7 +52,7 @@ with broker() as own:
     with open("/dev/full", "w") as full:
         refused(where, ["hello", "receive", "--count", 1], "write to stdout: No space left on device", stdout=full)
         good(where, "tasks", "send", "z")
-        for words in ["hello"], ["hello", "send"], ["tasks"], ["tasks", "status"], ["publish_subscribe"], ["direct"], ["topic"]:
+        for words in ["hello"], ["hello", "send"], ["tasks"], ["tasks", "status"], ["publish_subscribe"], ["direct"], ["topic"], ["crawl"]:
             refused(where, words, "write to stdout: No space left on device", stdout=full)
     ready = own.queues("messages_ready", "messages_unacknowledged")
     check(ready.keys() == {"hello", "tasks"}, f"queues are left: {ready}")
