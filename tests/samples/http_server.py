@@ -126,37 +126,42 @@ def over_tls(root):
     check(status == 1 and "none.pem" in err, f"no certificate: {status}, {err!r}")
 
 
-with directory() as here:
-    root = here / "root"
-    (root / "a b").mkdir(parents=True)
-    (here / "secret").write_text("not to be seen")
-    (root / "small.txt").write_text("small\n")
-    (root / "large.bin").write_bytes(os.urandom(3_000_000))
-    (root / "empty.css").touch()
-    (root / "a b/index.html").write_text("<p>a b")
-    (root / "link").symlink_to(here / "secret")
-    os.mkfifo(root / "fifo")
-    with serving(root) as port:
-        files_and_headers(port, root)
-        broken_peers(port)
-        talk_over_web_socket(port)
-        taken = run("http_server", "--address", f"127.0.0.1:{port}", preload=False)
-        check(taken[0] == 1 and f"127.0.0.1:{port}" in taken[2], f"a port in use: {taken}")
-        check(ask(http.client.HTTPConnection("127.0.0.1", port), "/small.txt")[0] == 200, "after all that")
-    with serving(root, stop=signal.SIGINT) as port:
-        connections = [http.client.HTTPConnection("127.0.0.1", port) for _ in range(200)]
-        for each in connections:
-            each.request("GET", "/small.txt")
-        for each in connections:
-            check(each.getresponse().read() == b"small\n", "one of two hundred")
-        for each in connections:
-            each.close()
-    impatient(root)
-    over_tls(root)
+def main():
+    with directory() as here:
+        root = here / "root"
+        (root / "a b").mkdir(parents=True)
+        (here / "secret").write_text("not to be seen")
+        (root / "small.txt").write_text("small\n")
+        (root / "large.bin").write_bytes(os.urandom(3_000_000))
+        (root / "empty.css").touch()
+        (root / "a b/index.html").write_text("<p>a b")
+        (root / "link").symlink_to(here / "secret")
+        os.mkfifo(root / "fifo")
+        with serving(root) as port:
+            files_and_headers(port, root)
+            broken_peers(port)
+            talk_over_web_socket(port)
+            taken = run("http_server", "--address", f"127.0.0.1:{port}", preload=False)
+            check(taken[0] == 1 and f"127.0.0.1:{port}" in taken[2], f"a port in use: {taken}")
+            check(ask(http.client.HTTPConnection("127.0.0.1", port), "/small.txt")[0] == 200, "after all that")
+        with serving(root, stop=signal.SIGINT) as port:
+            connections = [http.client.HTTPConnection("127.0.0.1", port) for _ in range(200)]
+            for each in connections:
+                each.request("GET", "/small.txt")
+            for each in connections:
+                check(each.getresponse().read() == b"small\n", "one of two hundred")
+            for each in connections:
+                each.close()
+        impatient(root)
+        over_tls(root)
 
-for options, word in (["--root", "/none"], "/none"), (["--address", "nonsense"], "nonsense"):
-    status, _, err = run("http_server", *options, preload=False)
-    check(status == 1 and word in err and err.startswith("http_server: "), f"{options}: {status}, {err!r}")
-for options in ["--patience", "0"], ["--certificate", "x"], ["--nonsense"]:
-    status, _, err = run("http_server", *options, preload=False)
-    check(status == 2 and "--help" in err, f"{options}: {status}, {err!r}")
+    for options, word in (["--root", "/none"], "/none"), (["--address", "nonsense"], "nonsense"):
+        status, _, err = run("http_server", *options, preload=False)
+        check(status == 1 and word in err and err.startswith("http_server: "), f"{options}: {status}, {err!r}")
+    for options in ["--patience", "0"], ["--certificate", "x"], ["--nonsense"]:
+        status, _, err = run("http_server", *options, preload=False)
+        check(status == 2 and "--help" in err, f"{options}: {status}, {err!r}")
+
+
+if __name__ == "__main__":
+    main()
