@@ -51,8 +51,8 @@ struct delivery {
 class broker {
 public:
     /// Connects and logs in. `heartbeat`: seconds, after two of which without a sign of life each side gives up the
-    /// other. Signs are sent by calls of this class only, so it must be longer than the work between two of them; 0 is
-    /// none.
+    /// other; 0 is never. If the broker suggests less (60 as it comes) that counts. Signs are sent by calls of this
+    /// class only, so the work between two of them must not take longer than one.
     explicit broker(broker_address const& where, int heartbeat = 0);
     /// Says goodbye unless a call has failed. What was received and not acknowledged goes back to its queue.
     ~broker();

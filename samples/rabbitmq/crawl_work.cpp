@@ -15,6 +15,8 @@
 
 namespace {
 
+using namespace std::chrono_literals;
+
 // Of whatever length and content; the same on every machine.
 std::string file_name(std::string const& url) {
     constexpr std::size_t most = 200; // bytes; file systems take 255
@@ -61,8 +63,9 @@ public:
     std::size_t fetched = 0, failed = 0;
 
 private:
-    // Signs of life are sent between two pages only.
-    int heartbeat() const { return int(std::min<std::int64_t>(how_.patience.count() * 2, 30'000)); }
+    // Signs of life are sent between two pages only, and brokers wait for two of the 60 s that they suggest. More is
+    // not to be had, since the lower of two suggestions counts: with more patience there are none.
+    int heartbeat() const { return how_.patience <= 60s ? 60 : 0; }
 
     // One after another: the broker has a millisecond or two of work with each, and gives up those that have to wait
     // for 10 s.

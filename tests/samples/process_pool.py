@@ -105,11 +105,11 @@ parent = start("process_pool", "--jobs", 1, "--workers", 1, "--step", 100_000_00
 killed = []
 while parent.poll() is None:
     for each in children(parent.pid):
-        if each not in killed:
+        if each not in killed and len(killed) < 3:  # LeakSanitizer has a child, too, in the end
             end(each, signal.SIGTERM)
             killed.append(each)
 out, err = parent.communicate()
-check(parent.returncode == 1 and len(killed) == 3, f"{parent.returncode}, {len(killed)} were killed")
+check(parent.returncode == 1, f"{parent.returncode}, {len(killed)} were killed")
 check(err.splitlines() == ["process_pool: worker 1 was ended by signal 15 at job 1, which is begun again"] * 2 +
       ["process_pool: job 1 has cost three workers: the last, worker 1, was ended by signal 15"], err)
 check(out == "worker 1 did 0 jobs\n1 job was begun more than once\n", out)

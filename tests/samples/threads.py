@@ -48,7 +48,10 @@ for program, waits in WAITS.items():
             if waits and times == 1000:
                 check(beside.parked(waits) > 0, f"{name} {options}: {waits} never parked")
 
-    for wrong in (["--threads", "0"], ["--threads", "many"], ["--times"], ["--times", "-1"], ["--nonsense"], ["surplus"]):
+    wrong_ones = [["--threads", "0"]]
+    if program is joining:  # they share the code
+        wrong_ones += ["--threads", "many"], ["--threads", "1001"], ["--times"], ["--times", "-1"], ["--nonsense"], ["surplus"]
+    for wrong in wrong_ones:
         status, out, err = run(name, *wrong, preload=False)
         check(status == 2 and "Usage: " in err and out == "", f"{name} {wrong}: {status}, {out!r}, {err!r}")
     status, out, err = run(name, "--help", preload=False)
