@@ -160,6 +160,14 @@ public:
 
     bool stop(deadline until) {
         auto const mine = shared_from_this();
+        struct under_way {
+            crew_inside& in;
+            explicit under_way(crew_inside& of) : in(of) { ++in.stops_; }
+            ~under_way() {
+                --in.stops_;
+                in.changed();
+            }
+        } const counted(*this);
         stopping_ = true;
         queues_.clear();
         for (auto const& each : alive_) order(*each, until);
@@ -174,7 +182,7 @@ public:
     void serve_forever() {
         auto const mine = shared_from_this();
         if (!stopping_) start();
-        while (!stopping_ || !alive_.empty()) wait({});
+        while (!stopping_ || !alive_.empty() || stops_ > 0) wait({});
     }
 
     void end() noexcept {
@@ -411,6 +419,7 @@ private:
     std::vector<worker_ptr> places_; // who has each; others in alive_ are on their way in or out
     std::vector<worker_ptr> alive_;
     std::vector<std::unique_ptr<signal_handler>> signals_;
+    std::size_t stops_ = 0; // calls of stop() under way: serve_forever() returns after those
     bool started_ = false, stopping_ = false, told_to_stop_ = false;
     mutex reloading_;
     thread_lock lock_;

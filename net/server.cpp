@@ -171,6 +171,14 @@ bool serving::stop(deadline until) {
     check_thread();
     close();
     if (forked()) return true;
+    struct under_way {
+        serving& in;
+        explicit under_way(serving& of) : in(of) { ++in.stops_; }
+        ~under_way() {
+            --in.stops_;
+            in.changed();
+        }
+    } const counted(*this);
     not_waited_for const self(*this);
     if (others_end(until)) return true;
     kill_others();
@@ -191,7 +199,7 @@ void serving::serve_forever() {
     if (stage_ == stage::made) start();
     check_thread();
     try {
-        while (!failed_ && (acceptor_ || (!handlers_.empty() && !given_up_))) wait();
+        while (!failed_ && (acceptor_ || (!given_up_ && (!handlers_.empty() || stops_ > 0)))) wait();
         if (failed_) std::rethrow_exception(std::exchange(failed_, nullptr));
     } catch (...) {
         stop(patience);

@@ -134,6 +134,7 @@ private:
     pool handlers_;
     std::vector<any_fiber> stopping_; // handlers that are in stop(), which neither waits for them nor kills them
     std::size_t serving_forever_ = 0; // fibers in serve_forever()
+    std::size_t stops_ = 0;           // calls of stop() under way: serve_forever() returns after those
     bool given_up_ = false;           // some would not end
     bool said_ = false;               // that there is a shortage
     std::exception_ptr failed_;       // what ended accepting, for serve_forever()
