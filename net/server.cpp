@@ -5,6 +5,7 @@
 
 #include "fiber/context.h"
 #include "hub/hub.h"
+#include "hub/local.h"
 #include "net/stream.h"
 
 #include <algorithm>
@@ -15,6 +16,7 @@
 #include <stdexcept>
 #include <string_view>
 #include <unistd.h>
+#include <unordered_set>
 
 namespace coir::net {
 namespace {
@@ -62,6 +64,16 @@ struct serving::not_waited_for {
         std::erase_if(in.stopping_, [](any_fiber const& each) { return each.is_current(); });
     }
 };
+
+// Whose handler a fiber is.
+static local<serving*>& handled_by() {
+    static local<serving*> of;
+    return of;
+}
+
+void serving::enter_handler() { *handled_by() = this; }
+
+serving* serving::of_this_handler() { return *handled_by(); }
 
 serving::serving(server_options chosen, address where)
     : options_([&] {
@@ -180,6 +192,7 @@ bool serving::stop(deadline until) {
         }
     } const counted(*this);
     not_waited_for const self(*this);
+    end_idle_ones();
     if (others_end(until)) return true;
     kill_others();
     if (others_end(patience)) return true;
@@ -239,6 +252,24 @@ void serving::kill_others() {
         if (std::ranges::find(stopping_, each) == stopping_.end()) handlers_.killone(each, {.block = false});
 }
 
+// Killed ones leave the list when they run.
+void serving::end_idle_ones() {
+    std::unordered_set<context const*> idle;
+    for (between_requests const* each = idle_; each; each = each->earlier_) idle.insert(each->handler_);
+    for (any_fiber const& each : handlers_.members())
+        if (!each.is_current() && idle.contains(&each.control_block())) handlers_.killone(each, {.block = false});
+}
+
+void serving::add(between_requests& idle) noexcept {
+    idle.earlier_ = std::exchange(idle_, &idle);
+    if (idle.earlier_) idle.earlier_->later_ = &idle;
+}
+
+void serving::remove(between_requests& idle) noexcept {
+    (idle.later_ ? idle.later_->earlier_ : idle_) = idle.earlier_;
+    if (idle.earlier_) idle.earlier_->later_ = idle.later_;
+}
+
 bool serving::wait(deadline until) {
     std::unique_lock held{lock_};
     return waiting_.wait(held, until, "something of a server");
@@ -250,5 +281,15 @@ void serving::changed() noexcept {
 }
 
 } // namespace detail
+
+between_requests::between_requests() : of_(detail::serving::of_this_handler()), handler_(this_thread.current) {
+    if (!of_) return;
+    if (!of_->accepting()) throw fiber_exit();
+    of_->add(*this);
+}
+
+between_requests::~between_requests() {
+    if (of_) of_->remove(*this);
+}
 
 } // namespace coir::net

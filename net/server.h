@@ -28,6 +28,10 @@
 #include <utility>
 #include <vector>
 
+namespace coir {
+struct context;
+}
+
 namespace coir::net {
 
 /// What left a handler says no more than that its own peer went away, or is too slow: a std::system_error whose text
@@ -53,6 +57,8 @@ struct server_options {
     std::function<void(std::system_error const&)> on_shortage{};
 };
 
+class between_requests;
+
 /// @cond internal
 namespace detail {
 
@@ -69,6 +75,11 @@ public:
     bool stop(deadline until);
     void serve_forever();
     void end() noexcept;
+
+    /// The server whose handler this fiber is; null if it is none.
+    static serving* of_this_handler();
+    void add(between_requests& idle) noexcept;
+    void remove(between_requests& idle) noexcept;
 
     bool accepting() const noexcept { return stage_ == stage::accepting; }
     std::size_t handlers() const noexcept { return handlers_.size(); }
@@ -99,9 +110,13 @@ protected:
     /// A fiber that calls `handle()`, which owns what came from `peer`. **Parks** in a shortage.
     template <class Handle>
     void spawn(address const& peer, Handle handle) {
+        auto run = [this, handle = std::move(handle)]() mutable { // it outlives its handlers
+            enter_handler();
+            handle();
+        };
         fiber<void> made;
         insist([&] {
-            if (!made) made = fiber<void>({.stack_size = options_.stack_size}, std::move(handle));
+            if (!made) made = fiber<void>({.stack_size = options_.stack_size}, std::move(run));
             begin(made, peer);
         });
     }
@@ -114,6 +129,8 @@ private:
     void check_thread() const;
     bool forked() const noexcept;
     void accept_all();
+    void enter_handler();
+    void end_idle_ones();
     void begin(fiber<void> const& handler, address const& peer);
     bool is_ignored(std::exception_ptr const& error, address const& peer) const;
     bool begin_shortage(std::system_error const& error, std::int64_t& delay);
@@ -132,18 +149,46 @@ private:
     pid_t process_ = 0;        // … in which: a forked child has none of its fibers
     any_fiber acceptor_;       // until it has ended
     pool handlers_;
-    std::vector<any_fiber> stopping_; // handlers that are in stop(), which neither waits for them nor kills them
-    std::size_t serving_forever_ = 0; // fibers in serve_forever()
-    std::size_t stops_ = 0;           // calls of stop() under way: serve_forever() returns after those
-    bool given_up_ = false;           // some would not end
-    bool said_ = false;               // that there is a shortage
-    std::exception_ptr failed_;       // what ended accepting, for serve_forever()
+    std::vector<any_fiber> stopping_;  // handlers that are in stop(), which neither waits for them nor kills them
+    between_requests* idle_ = nullptr; // the latest of a list of them
+    std::size_t serving_forever_ = 0;  // fibers in serve_forever()
+    std::size_t stops_ = 0;            // calls of stop() under way: serve_forever() returns after those
+    bool given_up_ = false;            // some would not end
+    bool said_ = false;                // that there is a shortage
+    std::exception_ptr failed_;        // what ended accepting, for serve_forever()
     thread_lock lock_;
     wait_queue waiting_; // for a handler's or the acceptor's end, or for one of the above
 };
 
 } // namespace detail
 /// @endcond
+
+/// A handler that waits for its peer's next request, and owes it nothing: for as long as this lives stop() does not
+/// wait for it, but kills it at once. Without this a stopping server waits out its deadline for connections on which
+/// nothing happens, as HTTP's are most of the time.
+///
+///     for (;;) {
+///         std::optional<net::between_requests> idle{std::in_place};
+///         if (peer.read_some(first) == 0) return;
+///         idle.reset();
+///         …the rest of the request, and the answer
+///     }
+///
+/// For the handler's own fiber, which may have several, one in the other; elsewhere it does nothing.
+class COIR_API between_requests {
+public:
+    /// Throws fiber_exit if the server was closed meanwhile: there will be no next request.
+    between_requests();
+    ~between_requests();
+    between_requests(between_requests const&) = delete;
+    between_requests& operator=(between_requests const&) = delete;
+
+private:
+    friend detail::serving;
+    detail::serving* const of_;
+    context const* const handler_;                           // the fiber
+    between_requests *earlier_ = nullptr, *later_ = nullptr; // that began so, of any handler of the server
+};
 
 /// What every server can. For one thread, the one that starts it.
 class COIR_API server {
@@ -160,7 +205,8 @@ public:
     /// closed already.
     void close() noexcept { serving_->close(); }
 
-    /// **Parks.** Closes it, waits for the handlers until `until`, and kills those that are left then. True if all have
+    /// **Parks.** Closes it, kills those handlers that are between_requests, waits for the others until `until`, and
+    /// kills those that are left then. True if all have
     /// ended; false if some have not a second after that, because they ignore fiber_exit or do not wait. Any fiber of
     /// the thread may call it, several too, each with its own deadline; a handler that does is itself neither waited
     /// for nor killed by it. Throws what interrupts the caller, and std::logic_error on another thread.
