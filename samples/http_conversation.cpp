@@ -105,14 +105,20 @@ void answer(stream& to, request const& asked, web_root const& files, seconds pat
 void echo_messages(stream& with, request const& asked) {
     beast::websocket::stream<stream&> session(with);
     session.read_message_max(most_body);
-    session.accept(asked);
     beast::flat_buffer message;
-    for (error_code error;; message.clear()) {
+    error_code error; // closed, cut off, or no WebSocket's: Beast has told the peer what there is to tell
+    for (session.accept(asked, error); !error; message.clear()) {
         session.read(message, error);
-        if (error) return; // closed, cut off, or no WebSocket's: Beast has told the peer what there is to tell
+        if (error) return;
         session.text(session.got_text());
-        session.write(message.data());
+        session.write(message.data(), error);
     }
+}
+
+// A server that stops does not wait for who has not begun to ask.
+void await_request(stream& from, beast::flat_buffer& into, error_code& error) {
+    coir::net::between_requests const idle;
+    into.commit(from.read_some(into.prepare(most_header), error));
 }
 
 http::status status_of(error_code const& error) {
@@ -130,8 +136,11 @@ void converse(stream& with, web_root const& files, seconds patience) {
         parser.header_limit(most_header);
         parser.body_limit(most_body);
         error_code error;
-        if (!coir::with_timeout(patience, [&] { http::read(with, buffer, parser, error); })) break; // idle
-        if (error == http::error::end_of_stream) break;
+        bool const came = coir::with_timeout(patience, [&] {
+            if (buffer.size() == 0) await_request(with, buffer, error);
+            if (!error) http::read(with, buffer, parser, error);
+        });
+        if (!came || error == boost::asio::error::eof || error == http::error::end_of_stream) break;
         if (error && error.category() == boost::system::system_category()) return; // the peer went away
         request asked = parser.release();
         if (error) {
