@@ -33,7 +33,7 @@
 
 namespace coir {
 
-class context;
+struct context;
 
 namespace net {
 
