@@ -24,7 +24,7 @@ struct copy_options {
 /// **Parks.** Moves what comes from `from` to `to`, until it ends or `how.most` bytes are moved; returns how many were.
 /// `to` is flushed and stays open. Others have their turn at least every megabyte. Throws as stream::read_some and
 /// write_some do, with ETIMEDOUT for either limit; what was on the way then is lost. Where there are no descriptors for
-/// a pipe, the bytes go through a buffer.
+/// a pipe, the bytes go through a buffer. For the streams' thread.
 COIR_API std::uint64_t copy(stream& from, stream& to, copy_options how = {});
 
 /// How much a relay has moved, in bytes.
@@ -36,7 +36,7 @@ struct relayed {
 /// **Parks.** Moves what comes from either to the other, and where one ends ends the other's stream
 /// (stream::shutdown_write), until both have ended. `how.idle` counts while nothing moves in either direction,
 /// `how.most` for each. Throws what copy() throws, of the direction that failed first, when the other one has been
-/// given up, too. Neither stream is closed.
+/// given up, too. Neither stream is closed. For the streams' thread.
 COIR_API relayed relay(stream& one, stream& other, copy_options how = {});
 
 } // namespace coir::net

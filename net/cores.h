@@ -125,8 +125,8 @@ private:
     std::shared_ptr<detail::crew_inside> const inside_;
 };
 
-/// **Parks.** A crew of threads, one per processor unless `options` say otherwise, until it is stopped by a signal. As
-/// crew's constructor and serve_forever().
+/// **Parks.** A crew of threads, one per processor unless `options` say otherwise, until it is stopped by a signal. Throws
+/// as crew's constructor and serve_forever(). For one thread, which does nothing else.
 template <server_maker Make>
 void serve_on_all_cores(address const& where, Make make_server, crew_options options = {}) {
     crew(where, std::move(make_server), std::move(options)).serve_forever();

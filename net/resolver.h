@@ -33,7 +33,7 @@ struct lookup {
     bool configured_only = true; ///< AI_ADDRCONFIG, as resolve_options says
 };
 
-/// Looks names up. One may be asked by several fibers, on any threads, at once.
+/// Looks names up. Any thread; several fibers may ask one at once.
 class COIR_API resolver {
 public:
     virtual ~resolver() = default;
@@ -69,7 +69,7 @@ struct resolve_options {
 /// **Parks**, unless host and service are numbers. The addresses of `host` with the port of `service`, in the order in
 /// which they are to be tried, each once; at least one. `host` may be numeric, with or without brackets, "" and "*" for
 /// every IPv4 address of this machine, or "unix:" and a Unix socket's name, which has no service. `until` is for the
-/// whole. Throws as resolver::look_up does, and address's errors for the name of a Unix socket.
+/// whole. Throws as resolver::look_up does, and address's errors for the name of a Unix socket. Any thread.
 COIR_API std::vector<address> resolve(std::string_view host, std::string_view service, deadline until = {},
                                       resolve_options how = {});
 /// The same with a port.

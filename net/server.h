@@ -174,7 +174,7 @@ private:
 ///         …the rest of the request, and the answer
 ///     }
 ///
-/// For the handler's own fiber, which may have several, one in the other; elsewhere it does nothing.
+/// For the handler's own fiber, on the server's thread; one may be in another. Elsewhere it does nothing.
 class COIR_API between_requests {
 public:
     /// Throws fiber_exit if the server was closed meanwhile: there will be no next request.

@@ -19,7 +19,6 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <fmt/format.h>
-#include <ranges>
 #include <string>
 #include <sys/stat.h>
 #include <system_error>
@@ -80,8 +79,8 @@ public:
         }
         jobs_.join();
         // What is made in a folder changes its times, and needs its permission: those come last, from the innermost on.
-        for (auto const& [name, of] : made_ | std::views::reverse)
-            attempt(name, ++last_, [&] { finish_folder(name, of); });
+        for (auto each = made_.rbegin(); each != made_.rend(); ++each)
+            attempt(each->first, ++last_, [&] { finish_folder(each->first, each->second); });
         lines_.finished(++last_,
                         fmt::format("{} files, {} folders, {} links, {} bytes; {} unchanged, {} skipped, {} failed",
                                     files_, made_.size(), links_, bytes_, unchanged_, skipped_, failed_));

@@ -148,7 +148,7 @@ TEST(cares, errors_are_those_of_glibc_with_a_word_of_its_own) {
         int eai;
     } const all[] = {{nxdomain, EAI_NONAME}, {none, EAI_NODATA}, {servfail, EAI_AGAIN}, {refused, EAI_AGAIN}, {formerr, EAI_FAIL}};
     for (auto const& [code, eai] : all) {
-        name_server server([&](std::string const& question) { return answer_to(question, {}, code); });
+        name_server server([wanted = code](std::string const& question) { return answer_to(question, {}, wanted); });
         failure const error = failing(server);
         EXPECT_EQ(error.code, eai) << error.text;
         EXPECT_TRUE(error.text.starts_with("look up name.coir.test. (")) << error.text;

@@ -153,8 +153,8 @@ TEST(unix_stream, descriptors_without_room_are_told_of) {
     EXPECT_TRUE(got.truncated);
     EXPECT_EQ(got.size, 1u);
     EXPECT_EQ(got.descriptors.size(), 1u);
-    EXPECT_EQ(failure_of([&] { near.write_with(std::vector<int>(254), bytes("x")); }).code, EINVAL);
-    EXPECT_EQ(failure_of([&] { near.write_with({}, {}); }).code, EINVAL);
+    EXPECT_EQ(failure_of([&near = near] { near.write_with(std::vector<int>(254), bytes("x")); }).code, EINVAL);
+    EXPECT_EQ(failure_of([&near = near] { near.write_with({}, {}); }).code, EINVAL);
 }
 
 TEST(unix_packets, keep_their_bounds) {
@@ -177,7 +177,7 @@ TEST(unix_packets, keep_their_bounds) {
 TEST(unix_packets, of_a_pair_wait_for_each_other) {
     auto [near, far] = unix_packets::pair();
     std::string log;
-    auto reader = coir::spawn([&] {
+    auto reader = coir::spawn([&log, &far = far] {
         std::array<std::byte, 4> buffer;
         while (auto const n = far.receive(buffer).size) log += std::to_string(n);
     });
@@ -187,5 +187,5 @@ TEST(unix_packets, of_a_pair_wait_for_each_other) {
     near.close();
     reader.join();
     EXPECT_EQ(log, "312");
-    EXPECT_EQ(failure_of([&] { far.send(bytes("x")); }).code, EPIPE);
+    EXPECT_EQ(failure_of([&far = far] { far.send(bytes("x")); }).code, EPIPE);
 }

@@ -96,13 +96,14 @@ static int inner;
 static void writes_once(void) {
     until_parent_waits();
     write_all(ends[1], "n", 1);
+    until_parent_waits(); /* it has seen only that, not the end */
 }
 
 /* A set in a set, and an empty one that gets its first descriptor from a thread that waits beside. */
 static void* adds(void* set) {
     until_main_waits();
     struct epoll_event wanted = {EPOLLIN, {.u64 = 4}};
-    epoll_ctl(*(int*)set, EPOLL_CTL_ADD, ends[0], &wanted);
+    MUST(epoll_ctl(*(int*)set, EPOLL_CTL_ADD, ends[0], &wanted));
     return NULL;
 }
 
@@ -114,6 +115,7 @@ static void nested(void) {
     TELL(epoll_ctl(outer, EPOLL_CTL_ADD, inner, &wanted));
     TELL(epoll_ctl(inner, EPOLL_CTL_ADD, ends[0], &wanted));
     pid_t const other = child(writes_once);
+    close(ends[1]); /* or it waits forever for a child that gives up */
     tell_events(events, TELL(epoll_wait(outer, events, 2, -1)));
     tell_events(events, TELL(epoll_wait(inner, events, 2, -1)));
     ended(other);
@@ -124,7 +126,6 @@ static void nested(void) {
     RETURNS(pthread_join(thread, NULL));
     close(outer);
     close(ends[0]);
-    close(ends[1]);
 }
 
 int main(void) {
