@@ -103,7 +103,7 @@ private:
         of.error = result < 0 ? errno : 0;
         if (of.error == EAGAIN) return {};
         try {
-            if (!of.error) return connected_stream(std::move(of.made), of.to);
+            if (!of.error) return connected_stream(std::move(of.made));
         } catch (std::system_error const& to_itself) {
             of.error = to_itself.code().value();
         }

@@ -12,6 +12,6 @@ int try_connect(int fd, address const& peer) noexcept;
 
 /// The stream of a socket of which that was the outcome. Throws std::system_error(ECONNREFUSED) if it is connected to
 /// itself.
-tcp_stream connected_stream(socket made, address const& peer);
+tcp_stream connected_stream(socket made);
 
 } // namespace coir::net

@@ -34,16 +34,16 @@ int try_connect(int fd, address const& peer) noexcept {
 
 // A port of the kernel's choice on which nobody listens can be chosen for the near end too: TCP then connects the
 // socket to itself.
-tcp_stream connected_stream(socket made, address const& peer) {
-    address const reached = peer_of(made, peer);
+tcp_stream connected_stream(socket made) {
+    address const reached = peer_of(made, made.with());
     if (made.local_address() == reached) made.fail(connecting, ECONNREFUSED);
     return tcp_stream(socket(made.release(), reached));
 }
 
 tcp_stream tcp_stream::connect(address const& peer, deadline until) {
     socket made(peer.family(), SOCK_STREAM, 0, peer);
-    made.attempt(connecting, until, [&](int fd) { return try_connect(fd, peer); });
-    return connected_stream(std::move(made), peer);
+    made.attempt(connecting, until, [&](int fd) { return try_connect(fd, made.with()); }); // `peer` may go meanwhile
+    return connected_stream(std::move(made));
 }
 
 void tcp_stream::no_delay(bool on) { socket_.set_option(IPPROTO_TCP, TCP_NODELAY, on, "set TCP_NODELAY with"); }

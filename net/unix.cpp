@@ -78,7 +78,8 @@ received receive_with(socket& over, std::span<std::byte> into, deadline until) {
 // While the listener's backlog is full it says EAGAIN, and is not connected then (net/unix/af_unix.c).
 socket connect_unix(address const& peer, int type, deadline until) {
     socket made(AF_UNIX, type, 0, peer);
-    made.attempt(connecting, until, [&](int fd) { return ::connect(fd, peer.native(), peer.native_size()); });
+    address const& to = made.with(); // `peer` may go meanwhile
+    made.attempt(connecting, until, [&](int fd) { return ::connect(fd, to.native(), to.native_size()); });
     return made;
 }
 

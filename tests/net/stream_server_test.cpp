@@ -268,6 +268,7 @@ TEST(stream_server, what_ends_accepting_is_thrown_by_serve_forever) {
     EXPECT_EQ(failure_of([&] { server.serve_forever(); }).text,
               "accept on " + server.address().to_string() + ": Invalid argument");
     EXPECT_FALSE(server.accepting());
+    client.join();
 }
 
 TEST(stream_server, what_ends_accepting_is_reported_where_nobody_serves_forever) {

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <gtest/gtest.h>
+#include <memory>
 #include <string>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -77,6 +78,18 @@ TEST(unix_stream, connect_waits_while_the_backlog_is_full) {
     auto second = coir::spawn([&] { return unix_stream::connect(where).is_open(); });
     coir::yield();
     EXPECT_FALSE(second.ready());
+    listener.accept();
+    EXPECT_TRUE(second.get());
+}
+
+TEST(unix_stream, the_address_may_go_while_it_is_connected_to) {
+    unix_listener listener("unix:", {.backlog = 0});
+    unix_stream const first = unix_stream::connect(listener.local_address());
+    auto to = std::make_unique<address>(listener.local_address());
+    auto second = coir::spawn([&] { return unix_stream::connect(*to).is_open(); });
+    coir::yield(); // it waits
+    EXPECT_FALSE(second.ready());
+    to.reset();
     listener.accept();
     EXPECT_TRUE(second.get());
 }
