@@ -108,7 +108,10 @@ void echo_messages(stream& with, request const& asked) {
     beast::flat_buffer message;
     error_code error; // closed, cut off, or no WebSocket's: Beast has told the peer what there is to tell
     for (session.accept(asked, error); !error; message.clear()) {
-        session.read(message, error);
+        {
+            coir::net::between_requests const idle;
+            session.read(message, error);
+        }
         if (error) return;
         session.text(session.got_text());
         session.write(message.data(), error);
@@ -129,6 +132,8 @@ http::status status_of(error_code const& error) {
 
 } // namespace
 
+// A request's body is read to be dropped. One in chunks is refused: before Boost 1.86 some end the program (an assertion
+// of Beast's parser, github.com/boostorg/beast/pull/2861).
 void converse(stream& with, web_root const& files, seconds patience) {
     beast::flat_buffer buffer(most_header + most_body);
     for (bool goes_on = true; goes_on;) {
@@ -138,14 +143,16 @@ void converse(stream& with, web_root const& files, seconds patience) {
         error_code error;
         bool const came = coir::with_timeout(patience, [&] {
             if (buffer.size() == 0) await_request(with, buffer, error);
-            if (!error) http::read(with, buffer, parser, error);
+            if (!error) http::read_header(with, buffer, parser, error);
+            if (!error && !parser.chunked()) http::read(with, buffer, parser, error);
         });
         if (!came || error == boost::asio::error::eof || error == http::error::end_of_stream) break;
         if (error && error.category() == boost::system::system_category()) return; // the peer went away
+        bool const chunked = parser.chunked();
         request asked = parser.release();
-        if (error) {
+        if (error || chunked) {
             asked.keep_alive(false);
-            send_error(with, asked, status_of(error));
+            send_error(with, asked, error ? status_of(error) : http::status::length_required);
             break;
         }
         if (beast::websocket::is_upgrade(asked) && asked.target() == "/echo") return echo_messages(with, asked);

@@ -76,6 +76,8 @@ def broken_peers(port):
     check(raw(port, b"GET / HTTP/1.1\r\nX: " + b"x" * 100_000).startswith(limit), "a header too large")
     check(raw(port, b"nonsense\r\n\r\n").startswith(b"HTTP/1.1 400 "), "nonsense")
     check(raw(port, b"POST / HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n").startswith(b"HTTP/1.1 413 "), "a body too large")
+    chunks = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
+    check(raw(port, chunks).startswith(b"HTTP/1.1 411 "), "a body in chunks")
     check(raw(port, b"GET / HT", shut=True).startswith(b"HTTP/1.1 400 "), "half a request")
     check(raw(port, b"", shut=True) == b"", "no request")
     half_upgraded = raw(port, b"GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
