@@ -84,9 +84,9 @@ bool copied(void* to, void const* from, std::size_t size) noexcept {
 }
 
 // The header and its array are the program's memory; else the kernel's call says EFAULT.
-bool is_readable(msghdr const& message) noexcept {
-    return is_memory(&message, sizeof message) &&
-           is_memory(message.msg_iov, std::min<std::size_t>(message.msg_iovlen, IOV_MAX) * sizeof(iovec));
+bool is_readable(msghdr const* message) noexcept {
+    return is_memory(message, sizeof *message) &&
+           is_memory(message->msg_iov, std::min<std::size_t>(message->msg_iovlen, IOV_MAX) * sizeof(iovec));
 }
 
 // A new descriptor, or -errno.
@@ -246,7 +246,7 @@ long body::recvfrom(int fd, void* buffer, size_t size, int flags, sockaddr* from
 
 long body::recvmsg(int fd, msghdr* message, int flags) {
     descriptor& about = describe(fd);
-    if (goes_to_kernel(about, flags) || !is_readable(*message)) return kernel(SYS_recvmsg, fd, message, flags);
+    if (goes_to_kernel(about, flags) || !is_readable(message)) return kernel(SYS_recvmsg, fd, message, flags);
     if (waits_for_all(about, flags)) return receive_all(fd, about, flags, *message);
     std::size_t const wanted = bytes_in(message->msg_iov, message->msg_iovlen);
     return receive_once(fd, about, wanted, !(flags & MSG_PEEK),
@@ -267,7 +267,7 @@ long body::sendto(int fd, void const* buffer, size_t size, int flags, sockaddr c
 
 long body::sendmsg(int fd, msghdr const* message, int flags) {
     descriptor& about = describe(fd);
-    if (!is_readable(*message)) return kernel(SYS_sendmsg, fd, message, flags);
+    if (!is_readable(message)) return kernel(SYS_sendmsg, fd, message, flags);
     share_what_goes_along(*message);
     if (goes_to_kernel(about, flags)) return kernel(SYS_sendmsg, fd, message, flags);
     return send_all(fd, about, message->msg_iov, message->msg_iovlen,
