@@ -4,6 +4,8 @@
 
 #include "fiber/stack.h"
 
+#include "fiber/at_fork.h"
+#include "fiber/never_destroyed.h"
 #include "fiber/overflow.h"
 #include "fiber/sanitizer.h"
 #include "fiber/thread_end.h"
@@ -20,7 +22,6 @@
 #include <memory>
 #include <mutex>
 #include <new>
-#include <pthread.h>
 #include <string>
 #include <sys/mman.h>
 #include <system_error>
@@ -63,17 +64,17 @@ void install_guard(std::byte* guard) {
                     "sysctl vm.max_map_count raises how many a process may have)");
 }
 
-// The stacks of the process that no thread keeps warm, and the slabs that new ones are carved from. Never destroyed:
-// fibers may end during static destruction.
+constinit thread_lock pool_lock;
+COIR_AT_FORK(lock_in_child) = free_in_child<pool_lock>;
+
+// The stacks of the process that no thread keeps warm, and the slabs that new ones are carved from. A child of a fork
+// is to find them as they are between two calls, not in the middle of another thread's.
 class stack_pool {
 public:
-    static stack_pool& instance() {
-        static stack_pool& pool = *make();
-        return pool;
-    }
+    static stack_pool& instance();
 
     std::byte* acquire(std::size_t index) {
-        std::lock_guard held{lock_};
+        std::lock_guard held{pool_lock};
         auto& shelf = shelves_[index];
         if (shelf.idle.empty()) return carve(shelf, size_of_class(index));
         std::byte* base = shelf.idle.back();
@@ -91,7 +92,7 @@ public:
             madvise(*run, std::size_t(end[-1] - *run) + size, MADV_DONTNEED);
             run = end;
         }
-        std::lock_guard held{lock_};
+        std::lock_guard held{pool_lock};
         auto& idle = shelves_[index].idle;
         idle.insert(idle.end(), first, last); // carve() reserved the room
     }
@@ -130,21 +131,12 @@ private:
         }
     }
 
-    // A child of a fork is to find the pool as it is between two calls, not in the middle of another thread's.
-    static stack_pool* make() {
-        static constinit std::atomic<stack_pool*> only{nullptr}; // another thread may fork at once
-        auto made = std::make_unique<stack_pool>();
-        auto const lock = [] { only.load()->lock_.lock(); };
-        auto const unlock = [] { only.load()->lock_.unlock(); };
-        only = made.get();
-        if (int const error = pthread_atfork(lock, unlock, unlock))
-            fail(error, "see to the stacks of fibers at a fork (pthread_atfork)");
-        return made.release();
-    }
-
-    thread_lock lock_;
     std::array<shelf, class_count> shelves_;
 };
+
+constinit never_destroyed<stack_pool> the_pool;
+
+stack_pool& stack_pool::instance() { return *the_pool; }
 
 // One thread's warm stacks of one class.
 struct warm_stacks {
@@ -213,6 +205,7 @@ stack acquire_stack(std::size_t size) {
         fail(EINVAL, "a stack of " + std::to_string(size) + " bytes: the largest is " + std::to_string(largest_stack));
     std::size_t const index = class_of(size);
     if (!cache) {
+        fork_table::look_after();
         make_cache();
         report_overflows_on_this_thread();
     }

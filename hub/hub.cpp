@@ -3,6 +3,7 @@
 
 #include "hub/hub.h"
 
+#include "fiber/at_fork.h"
 #include "fiber/backtrace.h"
 #include "hub/fiber.h"
 #include "hub/ring.h"
@@ -11,8 +12,6 @@
 #include <algorithm>
 #include <cassert>
 #include <cstdio>
-#include <mutex>
-#include <pthread.h>
 #include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -76,8 +75,6 @@ hub::hub(stack where)
     context::prepare(place_on_top(place, 0));
     parent = &thread_;
     thread_.retain();
-    static std::once_flag once;
-    std::call_once(once, [] { pthread_atfork(nullptr, nullptr, after_fork_in_child); });
 }
 
 hub::~hub() = default;
@@ -322,11 +319,15 @@ std::string hub::report() const {
 
 // The child has one thread, and of its fibers the one that forked goes on. The others are parked for good: their
 // descriptors and timers belong to the parent's loop.
-void hub::after_fork_in_child() noexcept {
-    hub* const here = existing();
-    strike_other_hubs(here, here ? here->registration_.bit() : 0);
-    if (here) here->after_fork();
-}
+struct hub_at_fork {
+    static void in_child() noexcept {
+        hub* const here = hub::existing();
+        strike_other_hubs(here, here ? here->registration_.bit() : 0);
+        if (here) here->after_fork();
+    }
+};
+
+COIR_AT_FORK(hubs_at_fork) = {at_fork::order::threads, nullptr, nullptr, &hub_at_fork::in_child};
 
 void hub::make_loop() { loop_ = std::make_unique<loop>(registration_.bit()); }
 

@@ -205,6 +205,7 @@ public:
 
 private:
     friend class ring;
+    friend struct hub_at_fork;
     explicit hub(stack where);
     ~hub() override;
     static void close(thread_ending& which) noexcept;
@@ -224,7 +225,6 @@ private:
     void break_deadlock(std::string const& lines);
     void end_fibers() noexcept;
     void after_fork();
-    static void after_fork_in_child() noexcept;
 
     void make_loop();
     void look(bool may_wait, std::int64_t nearest);

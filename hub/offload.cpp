@@ -1,5 +1,6 @@
 #include "hub/offload.h"
 
+#include "fiber/at_fork.h"
 #include "hub/hub.h"
 #include "hub/interruption.h"
 #include "hub/scheduler.h"
@@ -11,7 +12,6 @@
 #include <cstring>
 #include <memory>
 #include <mutex>
-#include <pthread.h>
 #include <string>
 #include <sys/syscall.h>
 #include <system_error>
@@ -48,7 +48,10 @@ struct call_under_way : job, posted {
     }
 };
 
-worker_pool* shared_pool = nullptr;
+constinit thread_lock shared_pool_lock;
+constinit std::atomic<worker_pool*> shared_pool{nullptr};
+COIR_AT_FORK(lock_in_child) = free_in_child<shared_pool_lock>;
+COIR_AT_FORK(forks) = {at_fork::order::threads, nullptr, nullptr, [] { shared_pool = nullptr; }};
 
 constexpr std::size_t usual_limit = 32;
 
@@ -77,13 +80,11 @@ std::size_t offload_limit() {
 
 // Never destroyed: workers run until the process ends. A forked child has no workers and makes a pool of its own.
 worker_pool& shared_workers() {
-    [[maybe_unused]] static int const once = [] {
-        shared_pool = new worker_pool(offload_limit());
-        return pthread_atfork(nullptr, nullptr, [] {
-            forget_workers();
-            shared_pool = new worker_pool(offload_limit());
-        });
-    }();
+    if (worker_pool* const made = shared_pool.load(std::memory_order_acquire)) return *made;
+    fork_table::look_after();
+    std::size_t const limit = offload_limit();
+    std::lock_guard held{shared_pool_lock};
+    if (!shared_pool) shared_pool = new worker_pool(limit);
     return *shared_pool;
 }
 

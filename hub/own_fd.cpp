@@ -1,5 +1,6 @@
 #include "hub/own_fd.h"
 
+#include "fiber/at_fork.h"
 #include "fiber/thread_lock.h"
 #include "hub/hub.h"
 #include "hub/per_fd.h"
@@ -24,14 +25,8 @@ constinit per_fd<std::atomic<bool>> own;
 constinit thread_local own_fd_scope* being_made = nullptr;
 
 // Two threads that raise the limit and put it back would put back each other's; and no child is to inherit it raised.
-thread_lock& limit_lock() {
-    static thread_lock& only = *[] {
-        static constinit thread_lock lock;
-        pthread_atfork([] { lock.lock(); }, [] { lock.unlock(); }, [] { lock.unlock(); });
-        return &lock;
-    }();
-    return only;
-}
+constinit thread_lock limit_lock;
+COIR_AT_FORK(lock_in_child) = free_in_child<limit_lock>;
 
 // Above the hard limit only with CAP_SYS_RESOURCE.
 bool raise_above(rlimit const& now) noexcept {
@@ -45,7 +40,8 @@ bool raise_above(rlimit const& now) noexcept {
 
 own_fd_scope::own_fd_scope() noexcept {
     int const error = errno;
-    limit_lock().lock();
+    fork_table::look_after();
+    limit_lock.lock();
     being_made = this;
     rlimit now{};
     getrlimit(RLIMIT_NOFILE, &now);
@@ -59,7 +55,7 @@ own_fd_scope::~own_fd_scope() {
     rlimit const before{soft_limit_, hard_limit_};
     if (raised_) setrlimit(RLIMIT_NOFILE, &before);
     being_made = nullptr;
-    limit_lock().unlock();
+    limit_lock.unlock();
 }
 
 own_fd_scope* own_fd_scope::on_this_thread() noexcept { return being_made; }

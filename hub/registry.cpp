@@ -1,5 +1,6 @@
 #include "hub/registry.h"
 
+#include "fiber/never_destroyed.h"
 #include "fiber/sanitizer.h"
 #include "fiber/thread_lock.h"
 #include "hub/hub.h"
@@ -26,17 +27,13 @@ struct registered {
     bool idles; // its thread is a worker of ours that waits for work
 };
 
-// Never destroyed: threads may end after static destruction has begun.
 struct registry {
     thread_lock lock;
     std::vector<registered> hubs;
     std::atomic<bool> changes{
         false}; // hubs does: what a process that forks meanwhile leaves of it to its child is lost
 
-    static registry& instance() {
-        static registry& only = *new registry;
-        return only;
-    }
+    static registry& instance();
 
     // What is noted of a hub; of one whose thread is about to end nothing is.
     void note(hub& which, bool registered::*what, bool so) noexcept {
@@ -54,6 +51,10 @@ struct registry {
     }
     std::size_t idling() const noexcept { return std::size_t(std::ranges::count(hubs, true, &registered::idles)); }
 };
+
+constinit never_destroyed<registry> the_registry;
+
+registry& registry::instance() { return *the_registry; }
 
 // The kernel's own, which do the work of an io_uring: they are named so (io_uring/io-wq.c, io_uring/sqpoll.c), end when
 // they have had nothing to do for some seconds, and wake nobody but by what the ring expects anyway. To
@@ -149,7 +150,8 @@ void worker_idles(hub& of, bool so) noexcept {
 }
 
 void strike_other_hubs(hub* left, std::uint64_t left_bit) noexcept {
-    registry& all = registry::instance();
+    if (!the_registry.existing()) return;
+    registry& all = *the_registry;
     new (&all.lock) thread_lock; // another thread may have held it when the process forked …
     if (all.changes.exchange(false)) {
         new (&all.hubs) std::vector<registered>; // … and changed this

@@ -2,6 +2,8 @@
 // libev's own, it puts back the disposition that was there before, leaves a forked child alone, and tells instead of
 // ending the program when two threads want the same signal.
 
+#include "fiber/at_fork.h"
+#include "fiber/never_destroyed.h"
 #include "fiber/thread_lock.h"
 #include "hub/own_fd.h"
 #include "hub/scheduler.h"
@@ -15,7 +17,6 @@
 #include <fcntl.h>
 #include <mutex>
 #include <new>
-#include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <system_error>
@@ -35,7 +36,7 @@ struct watched_signal {
         bool counted = true;
     };
 
-    hub* owner = nullptr; // under the table's lock; whom the rest belongs to
+    hub* owner = nullptr; // under the lock; whom the rest belongs to
     std::unique_ptr<reader> wakes;
     watcher_ring watchers;
     struct sigaction before;
@@ -62,37 +63,34 @@ bool is_ours(int number) noexcept {
     return sigaction(number, nullptr, &now) == 0 && now.sa_handler == &on_signal;
 }
 
-// Never destroyed: threads may end after static destruction has begun.
-struct signal_table {
-    thread_lock lock;
-    std::array<watched_signal, _NSIG> signals;
-    sigset_t mask; // of the thread that forks, while it does
+constinit thread_lock lock;
+constinit never_destroyed<std::array<watched_signal, _NSIG>> watched_signals; // under it
+sigset_t mask_of_forking;                                                     // too: of the thread that does
 
-    static signal_table& instance() {
-        static signal_table& only = *new signal_table;
-        return only;
-    }
+watched_signal& entry_of(int number) { return (*watched_signals)[std::size_t(number)]; }
 
-    signal_table() { pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child); }
+// In the child a signal's handler would tell the parent, until it is undone: until then they are held back.
+void hold_signals_back() {
+    lock.lock();
+    sigset_t watched;
+    sigemptyset(&watched);
+    for (int number = 1; watched_signals.existing() && number < _NSIG; ++number)
+        if (entry_of(number).owner) sigaddset(&watched, number);
+    pthread_sigmask(SIG_BLOCK, &watched, &mask_of_forking);
+}
 
-    // In the child a signal's handler would tell the parent, until it is undone: until then they are held back.
-    static void before_fork() noexcept {
-        signal_table& all = instance();
-        all.lock.lock();
-        sigset_t watched;
-        sigemptyset(&watched);
-        for (int number = 1; number < _NSIG; ++number)
-            if (all.signals[std::size_t(number)].owner) sigaddset(&watched, number);
-        pthread_sigmask(SIG_BLOCK, &watched, &all.mask);
-    }
-    static void after_fork_in_parent() noexcept {
-        signal_table& all = instance();
-        sigset_t const mask = all.mask;
-        all.lock.unlock();
-        pthread_sigmask(SIG_SETMASK, &mask, nullptr);
-    }
-    static void after_fork_in_child() noexcept;
-};
+void let_signals_come() {
+    sigset_t const mask = mask_of_forking;
+    lock.unlock();
+    pthread_sigmask(SIG_SETMASK, &mask, nullptr);
+}
+
+void watch_no_signals();
+
+COIR_AT_FORK(signals_at_fork) = {at_fork::order::others, &hold_signals_back, &let_signals_come, [] {
+                                     if (watched_signals.existing()) watch_no_signals();
+                                     let_signals_come();
+                                 }};
 
 std::string describe(int number) {
     char const* const name = number > 0 && number < _NSIG ? sigabbrev_np(number) : nullptr;
@@ -150,10 +148,11 @@ bool watched_signal::reader::take(waiter&) noexcept {
     return true;
 }
 
-void signal_table::after_fork_in_child() noexcept {
-    signal_table& all = instance();
+namespace {
+
+void watch_no_signals() {
     for (int number = 1; number < _NSIG; ++number) {
-        watched_signal& each = all.signals[std::size_t(number)];
+        watched_signal& each = entry_of(number);
         if (std::exchange(each.owner, nullptr)) {
             if (is_ours(number)) sigaction(number, &each.before, nullptr);
             each.wakes.reset(); // the loop that knew it is gone, or is another thread's and never runs again
@@ -170,8 +169,9 @@ void signal_table::after_fork_in_child() noexcept {
             eventfds[std::size_t(number)] = 0;
         }
     }
-    after_fork_in_parent();
 }
+
+} // namespace
 
 hub::signal::signal(int number) : watcher_of("signal", number), signal_number_(number) {
     bool const fault = number == SIGSEGV || number == SIGBUS || number == SIGFPE || number == SIGILL;
@@ -179,9 +179,8 @@ hub::signal::signal(int number) : watcher_of("signal", number), signal_number_(n
 }
 
 void hub::signal::arm() {
-    signal_table& all = signal_table::instance();
-    std::lock_guard held{all.lock};
-    watched_signal& mine = all.signals[std::size_t(signal_number_)];
+    std::lock_guard held{lock};
+    watched_signal& mine = entry_of(signal_number_);
     if (!mine.owner)
         mine.begin(signal_number_, home());
     else if (mine.owner != &home())
@@ -191,10 +190,9 @@ void hub::signal::arm() {
 }
 
 void hub::signal::disarm() noexcept {
-    signal_table& all = signal_table::instance();
-    std::lock_guard held{all.lock};
+    std::lock_guard held{lock};
     turn_.unlink();
-    watched_signal& mine = all.signals[std::size_t(signal_number_)];
+    watched_signal& mine = entry_of(signal_number_);
     if (mine.watchers.empty()) mine.finish(signal_number_);
 }
 

@@ -1,10 +1,10 @@
 #include "hub/thread_pool.h"
 
+#include "fiber/at_fork.h"
 #include "hub/offload.h"
 
 #include <mutex>
 #include <new>
-#include <pthread.h>
 #include <stdexcept>
 
 namespace coir {
@@ -70,6 +70,7 @@ namespace {
 
 // All pools, for a forked child.
 constinit thread_lock list_lock;
+COIR_AT_FORK(lock_in_child) = free_in_child<list_lock>;
 constinit thread_pool* first_pool = nullptr;
 
 } // namespace
@@ -98,8 +99,7 @@ thread_pool& thread_pool::shared() {
 }
 
 void thread_pool::enlist() {
-    [[maybe_unused]] static int const once =
-        pthread_atfork([] { list_lock.lock(); }, [] { list_lock.unlock(); }, after_fork_in_child);
+    fork_table::look_after();
     std::lock_guard held{list_lock};
     next_ = first_pool;
     if (next_) next_->previous_ = this;
@@ -107,14 +107,16 @@ void thread_pool::enlist() {
 }
 
 // What is under way in the parent keeps what it refers to; it is not this process's.
-void thread_pool::after_fork_in_child() noexcept {
-    forget_workers();
-    for (thread_pool* each = first_pool; each; each = each->next_) {
-        auto const before = std::move(each->threads_);
-        each->threads_ = before->renewed();
-        before->forget();
+struct pools_at_fork {
+    static void in_child() noexcept {
+        for (thread_pool* each = first_pool; each; each = each->next_) {
+            auto const before = std::move(each->threads_);
+            each->threads_ = before->renewed();
+            before->forget();
+        }
     }
-    list_lock.unlock();
-}
+};
+
+COIR_AT_FORK(pools_in_child) = {at_fork::order::others, nullptr, nullptr, &pools_at_fork::in_child};
 
 } // namespace coir

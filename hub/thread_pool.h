@@ -288,11 +288,11 @@ public:
 
 private:
     friend class mapping<thread_pool>;
+    friend struct pools_at_fork;
     explicit thread_pool(detail::pool_threads::shared_with_offload which);
     detail::call_on_thread starter() const { return {threads_}; }
     bool calls_here() const noexcept { return threads_->workers().is_worker(); }
     void enlist();
-    static void after_fork_in_child() noexcept;
 
     std::shared_ptr<detail::pool_threads> threads_;
     thread_pool* next_ = nullptr; // of all there are

@@ -2,39 +2,26 @@
 // instead. An outcome that goes where nothing may wait: a fiber for it. (Not in fiber.cpp, where the compiler would
 // take the only task it sees for the likely one.)
 
+#include "fiber/at_fork.h"
 #include "fiber/describe.h"
+#include "fiber/never_destroyed.h"
 #include "fiber/thread_lock.h"
 #include "hub/fiber.h"
 #include "hub/scheduler.h"
 
-#include <atomic>
 #include <cstdio>
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <pthread.h>
 #include <utility>
 
 namespace coir {
 
 namespace {
 
-struct unhandled_hook {
-    thread_lock lock;
-    std::shared_ptr<std::function<void(unhandled_exception const&)> const> function;
-};
-
-// Never destroyed: fibers may end after static destruction has begun.
-unhandled_hook& current_hook() {
-    static unhandled_hook& only = *[] {
-        static constinit std::atomic<unhandled_hook*> made{nullptr}; // another thread may fork at once
-        made = new unhandled_hook;
-        auto const unlock = [] { made.load()->lock.unlock(); };
-        pthread_atfork([] { made.load()->lock.lock(); }, unlock, unlock);
-        return made.load();
-    }();
-    return only;
-}
+constinit thread_lock lock;
+COIR_AT_FORK(lock_in_child) = free_in_child<lock>;
+constinit never_destroyed<std::shared_ptr<std::function<void(unhandled_exception const&)> const>> hook_in_use;
 
 void print(unhandled_exception const& what) noexcept {
     std::fprintf(stderr, "coir: %s ended with an exception that nobody fetched: %s\n%s", what.name.c_str(),
@@ -45,19 +32,19 @@ void print(unhandled_exception const& what) noexcept {
 
 std::function<void(unhandled_exception const&)>
 on_unhandled_exception(std::function<void(unhandled_exception const&)> hook) {
-    unhandled_hook& current = current_hook();
+    fork_table::look_after();
     auto next = std::make_shared<std::function<void(unhandled_exception const&)> const>(std::move(hook));
     {
-        std::lock_guard held{current.lock};
-        std::swap(current.function, next);
+        std::lock_guard held{lock};
+        std::swap(*hook_in_use, next);
     }
     return next ? *next : nullptr;
 }
 
 void report_unhandled(unhandled_exception const& what) noexcept {
-    unhandled_hook& current = current_hook();
-    std::unique_lock held{current.lock};
-    auto const hook = current.function;
+    std::unique_lock held{lock};
+    auto const* const in_use = hook_in_use.existing();
+    auto const hook = in_use ? *in_use : nullptr;
     held.unlock();
     if (hook && *hook) return (*hook)(what);
     // Writing may wait, which a fiber can and the hub cannot.

@@ -1,5 +1,6 @@
 #include "hub/worker_pool.h"
 
+#include "fiber/at_fork.h"
 #include "hub/hub.h"
 #include "hub/registry.h"
 
@@ -16,13 +17,12 @@ namespace {
 
 constinit std::atomic<std::size_t> idle_in_all{0};
 constinit thread_local worker_pool const* works_for = nullptr;
+COIR_AT_FORK(forks) = {at_fork::order::threads, nullptr, nullptr, [] { idle_in_all = 0; }};
 
 } // namespace
 
 // Acquire, and release where it grows: who sees a worker idle sees what its last job has done.
 std::size_t idle_workers() noexcept { return idle_in_all.load(std::memory_order_acquire); }
-
-void forget_workers() noexcept { idle_in_all.store(0, std::memory_order_relaxed); }
 
 void worker_pool::submit(job& next) {
     std::lock_guard held{lock_};

@@ -65,7 +65,4 @@ private:
 /// Workers of all pools that wait for a job: threads that will do nothing by themselves.
 std::size_t idle_workers() noexcept;
 
-/// In a forked child, which has none of its parent's workers.
-COIR_API void forget_workers() noexcept;
-
 } // namespace coir

@@ -5,6 +5,7 @@
 //
 // A barrier that is shared with other processes is libc's: a fiber comes to it by a thread of its own (lasting.h).
 
+#include "fiber/at_fork.h"
 #include "fiber/futex.h"
 #include "fiber/thread_lock.h"
 #include "monkey/bodies.h"
@@ -55,6 +56,7 @@ void forget_all_in_child() noexcept {
     new (&lock) thread_lock;
     first_round = nullptr;
 }
+COIR_AT_FORK(forks) = {at_fork::order::others, nullptr, nullptr, &forget_all_in_child};
 
 round** find(pthread_barrier_t const* barrier) noexcept {
     round** link = &first_round;
@@ -112,7 +114,7 @@ long wait_in_libc(pthread_barrier_t* barrier) {
 
 long body::pthread_barrier_wait(pthread_barrier_t* barrier) {
     if (is_shared(barrier)) return wait_in_libc(barrier);
-    [[maybe_unused]] static int const once = pthread_atfork(nullptr, nullptr, forget_all_in_child);
+    fork_table::look_after();
     unsigned const count = count_of(barrier);
     std::unique_lock held{lock};
     round** const link = find(barrier);

@@ -5,6 +5,7 @@
 // children are to close is counted in one place. Streams that libc's own popen made before are remembered, so that
 // commands which come later close them, too.
 
+#include "fiber/at_fork.h"
 #include "hub/fiber.h"
 #include "hub/hub.h"
 #include "hub/offload.h"
@@ -52,8 +53,10 @@ struct command {
     bool is_open() const noexcept { return inode != 0 && inode_of(fd) == inode; }
 };
 
+constinit std::mutex lock;
+COIR_AT_FORK(lock_in_child) = free_in_child<lock>;
+
 struct all_commands {
-    std::mutex lock;
     command* first = nullptr;
     std::atomic<int> count{0};
     unsigned waited_for = 0; // by system()
@@ -61,26 +64,17 @@ struct all_commands {
     }, on_quit{};
 };
 
-// Never destroyed. A child has its parent's streams, and none of its calls of system().
-all_commands& commands() {
-    static all_commands& only = *[] {
-        static all_commands* const all = new all_commands;
-        pthread_atfork([] { all->lock.lock(); }, [] { all->lock.unlock(); },
-                       [] {
-                           all->waited_for = 0;
-                           all->lock.unlock();
-                       });
-        return all;
-    }();
-    return only;
-}
+constinit all_commands commands;
+// A child has its parent's streams, and none of its calls of system().
+COIR_AT_FORK(forks) = {at_fork::order::others, nullptr, nullptr, [] { commands.waited_for = 0; }};
 
 // system(3): SIGINT and SIGQUIT are for the commands, not for who waits for them.
 class keyboard_signals_ignored {
 public:
     keyboard_signals_ignored() {
-        all_commands& all = commands();
-        std::lock_guard held{all.lock};
+        fork_table::look_after();
+        all_commands& all = commands;
+        std::lock_guard held{lock};
         if (all.waited_for++ == 0) {
             struct sigaction ignored {};
             ignored.sa_handler = SIG_IGN;
@@ -92,8 +86,8 @@ public:
         if (all.on_quit.sa_handler != SIG_IGN) sigaddset(&heeded_, SIGQUIT);
     }
     ~keyboard_signals_ignored() {
-        all_commands& all = commands();
-        std::lock_guard held{all.lock};
+        all_commands& all = commands;
+        std::lock_guard held{lock};
         if (all.waited_for == 0 || --all.waited_for > 0) return;
         body::sigaction(SIGINT, &all.on_interrupt, nullptr);
         body::sigaction(SIGQUIT, &all.on_quit, nullptr);
@@ -172,17 +166,17 @@ long run(char const* line) {
 }
 
 bool remembers(FILE* stream) {
-    all_commands& all = commands();
+    all_commands& all = commands;
     if (all.count.load() == 0) return false;
-    std::lock_guard held{all.lock};
+    std::lock_guard held{lock};
     for (command const* each = all.first; each; each = each->next)
         if (each->stream == stream) return true;
     return false;
 }
 
 std::unique_ptr<command> forget(FILE* stream) {
-    all_commands& all = commands();
-    std::lock_guard held{all.lock};
+    all_commands& all = commands;
+    std::lock_guard held{lock};
     for (command** link = &all.first; *link; link = &(*link)->next) {
         if ((*link)->stream != stream) continue;
         std::unique_ptr<command> found{*link};
@@ -195,7 +189,7 @@ std::unique_ptr<command> forget(FILE* stream) {
 
 // Under the lock.
 void remember(std::unique_ptr<command> made) noexcept {
-    all_commands& all = commands();
+    all_commands& all = commands;
     made->next = all.first;
     all.first = made.release();
     ++all.count;
@@ -223,7 +217,7 @@ public:
     pipe_for_shell(int end, int as) {
         posix_spawn_file_actions_init(&actions_);
         check(posix_spawn_file_actions_adddup2(&actions_, end, as));
-        for (command const* each = commands().first; each; each = each->next)
+        for (command const* each = commands.first; each; each = each->next)
             if (each->fd != as && each->is_open()) check(posix_spawn_file_actions_addclose(&actions_, each->fd));
     }
     ~pipe_for_shell() { posix_spawn_file_actions_destroy(&actions_); }
@@ -245,7 +239,8 @@ long popen_of_libc(char const* line, char const* mode) {
     FILE* const stream = real.popen(line, mode);
     if (!stream) return -errno;
     auto made = std::make_unique<command>(stream, fileno(stream));
-    std::lock_guard held{commands().lock};
+    fork_table::look_after();
+    std::lock_guard held{lock};
     remember(std::move(made));
     return reinterpret_cast<long>(stream);
 }
@@ -271,7 +266,8 @@ long body::popen(char const* line, char const* mode) {
     if (!stream) return -errno;
     int const ours = std::exchange(pipe.ours, -1);
     auto made = std::make_unique<command>(stream.get(), ours);
-    std::lock_guard held{commands().lock};
+    fork_table::look_after();
+    std::lock_guard held{lock};
     pipe_for_shell const files{pipe.childs, as};
     if (files.error()) return -files.error();
     if (int const error = spawn_shell(made->pid, line, files.actions(), nullptr)) return -error;

@@ -1,5 +1,6 @@
 #include "monkey/descriptors.h"
 
+#include "fiber/at_fork.h"
 #include "hub/hub.h"
 #include "hub/per_fd.h"
 #include "monkey/kernel.h"
@@ -114,8 +115,10 @@ patience patience_of(int fd, descriptor const& about, direction way) noexcept {
     return {is_nonblocking(fd), about.is_socket() ? limit_of(fd, reads ? SO_RCVTIMEO : SO_SNDTIMEO) : 0};
 }
 
+COIR_AT_FORK(forks) = {at_fork::order::others, &shared_all, nullptr, nullptr};
+
 void made(int fd) noexcept {
-    [[maybe_unused]] static int const once = pthread_atfork(shared_all, nullptr, nullptr);
+    fork_table::look_after();
     ends(fd); // in case the end of the file that had the number was not seen
     if (descriptor* const entry = descriptors.make(fd)) entry->alone_since.store(times_shared.load());
 }

@@ -1,5 +1,6 @@
 #include "monkey/file_turns.h"
 
+#include "fiber/at_fork.h"
 #include "hub/hub.h"
 #include "hub/scheduler.h"
 #include "hub/waiter.h"
@@ -137,18 +138,16 @@ void forget_others() noexcept {
         }
 }
 
-void look_after_forks() noexcept {
-    [[maybe_unused]] static int const once = pthread_atfork(
-        [] {
-            was_single_threaded = __libc_single_threaded;
-            all.lock.lock();
-        },
-        [] { all.lock.unlock(); },
-        [] {
-            all.lock.unlock();
-            forget_others();
-        });
-}
+COIR_AT_FORK(forks) = {at_fork::order::others,
+                       [] {
+                           was_single_threaded = __libc_single_threaded;
+                           all.lock.lock();
+                       },
+                       [] { all.lock.unlock(); },
+                       [] {
+                           all.lock.unlock();
+                           forget_others();
+                       }};
 
 // The fiber's lock and libc's, both or none. Neither is held while the other is waited for: a thread may have locked
 // the FILE before it had fibers, and use it now that it has. False if the fiber is killed.
@@ -202,7 +201,7 @@ bool is_wanted(FILE* file) noexcept {
 }
 
 file_turn::file_turn(FILE* file, bool lock) : file_(file), entry_(nullptr), lock_(lock && is_locked_by_calls(file)) {
-    look_after_forks();
+    fork_table::look_after();
     context* const self = this_thread.current;
     std::unique_lock held{all.lock};
     file_entry& entry = all.use(file);
@@ -249,7 +248,7 @@ void file_turn::take_lock(bool back) noexcept {
 // It cannot fail: a fiber that is killed waits on, if need be with its thread; without memory for the entry the lock is
 // the thread's, as libc's own.
 void lock_file(FILE* file) noexcept {
-    look_after_forks();
+    fork_table::look_after();
     try {
         std::unique_lock held{all.lock};
         file_entry& entry = all.use(file);
@@ -261,7 +260,7 @@ void lock_file(FILE* file) noexcept {
 }
 
 int try_lock_file(FILE* file) noexcept {
-    look_after_forks();
+    fork_table::look_after();
     context* const self = this_thread.current;
     std::unique_lock held{all.lock};
     if (file_entry* const entry = all.find(file); entry && !entry->lock.is_free_for(self)) return EBUSY;

@@ -1,5 +1,6 @@
 #include "monkey/lasting.h"
 
+#include "fiber/at_fork.h"
 #include "fiber/thread_lock.h"
 #include "hub/waiter.h"
 #include "monkey/kernel.h"
@@ -18,7 +19,10 @@ namespace {
 
 constexpr std::size_t most_threads = 30'000; // the kernel has fewer, usually
 
-worker_pool* threads = nullptr;
+constinit thread_lock threads_lock;
+constinit std::atomic<worker_pool*> threads{nullptr};
+COIR_AT_FORK(lock_in_child) = free_in_child<threads_lock>;
+COIR_AT_FORK(forks) = {at_fork::order::threads, nullptr, nullptr, [] { threads = nullptr; }};
 
 constinit thread_local int interruptible_by = 0; // the signal, on a thread that makes a lasting call
 
@@ -97,13 +101,10 @@ private:
 
 // Never destroyed; a forked child has none of its parent's threads.
 worker_pool& lasting_threads() {
-    [[maybe_unused]] static int const once = [] {
-        threads = new worker_pool(most_threads, worker_pool::behind::nobody);
-        return pthread_atfork(nullptr, nullptr, [] {
-            forget_workers();
-            threads = new worker_pool(most_threads, worker_pool::behind::nobody);
-        });
-    }();
+    if (worker_pool* const made = threads.load(std::memory_order_acquire)) return *made;
+    fork_table::look_after();
+    std::lock_guard held{threads_lock};
+    if (!threads) threads = new worker_pool(most_threads, worker_pool::behind::nobody);
     return *threads;
 }
 

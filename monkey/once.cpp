@@ -4,6 +4,7 @@
 //
 // What runs may throw: std::call_once does so through pthread_once, which libc and this file pass on.
 
+#include "fiber/at_fork.h"
 #include "fiber/thread_lock.h"
 #include "monkey/bodies.h"
 #include "monkey/parking.h"
@@ -49,11 +50,12 @@ void forget_others_in_child() noexcept {
             *link = each.next;
     }
 }
+COIR_AT_FORK(forks) = {at_fork::order::others, nullptr, nullptr, &forget_others_in_child};
 
 class claim {
 public:
     explicit claim(pthread_once_t* control) noexcept : mine_{control, pthread_self(), this_thread.current, nullptr} {
-        [[maybe_unused]] static int const once = pthread_atfork(nullptr, nullptr, forget_others_in_child);
+        fork_table::look_after();
         std::lock_guard held{lock};
         if (*find(control)) return;
         mine_.next = std::exchange(first, &mine_);

@@ -1,5 +1,6 @@
 #include "monkey/parking.h"
 
+#include "fiber/at_fork.h"
 #include "monkey/signals.h"
 
 #include <memory>
@@ -30,11 +31,12 @@ void forget_all_in_child() noexcept {
     }
     holds_bucket = false;
 }
+COIR_AT_FORK(forks) = {at_fork::order::others, nullptr, nullptr, &forget_all_in_child};
 
 // Never destroyed: fibers may wait after static destruction has begun.
 bucket* make_buckets() {
+    fork_table::look_after();
     std::unique_ptr<bucket[]> made{new bucket[bucket_count]};
-    if (pthread_atfork(nullptr, nullptr, forget_all_in_child) != 0) throw std::bad_alloc(); // before others may use it
     bucket* seen = nullptr;
     if (!buckets.compare_exchange_strong(seen, made.get(), std::memory_order_seq_cst)) return seen;
     return made.release();

@@ -6,6 +6,7 @@
 //
 // vfork, _Fork and clone make children that share or copy the fibers without being able to run them: bare_child.h.
 
+#include "fiber/at_fork.h"
 #include "hub/hub.h"
 #include "hub/own_fd.h"
 #include "hub/scheduler.h"
@@ -155,8 +156,10 @@ long body::daemon(int stay_in_directory, int keep_open) {
 constinit thread_local pid_t bare_child_of = 0;
 
 // A child of fork, which may come before the mark is taken away, has a hub of its own.
+COIR_AT_FORK(forks) = {at_fork::order::others, nullptr, nullptr, [] { bare_child_of = 0; }};
+
 void bare_child_comes() noexcept {
-    [[maybe_unused]] static int const once = pthread_atfork(nullptr, nullptr, [] { bare_child_of = 0; });
+    fork_table::look_after();
     bare_child_of = pid_t(kernel(SYS_getpid));
 }
 

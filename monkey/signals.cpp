@@ -1,5 +1,6 @@
 #include "monkey/signals.h"
 
+#include "fiber/at_fork.h"
 #include "fiber/thread_lock.h"
 #include "hub/handlers.h"
 #include "hub/hub.h"
@@ -172,11 +173,14 @@ int signals_to_come(sigset_t const& which) noexcept {
         [&] { return kernel(SYS_signalfd4, -1, &which, kernel_sigset_size, SFD_CLOEXEC | SFD_NONBLOCK); });
 }
 
+// A child has no other fibers.
+COIR_AT_FORK(forks) = {at_fork::order::others, nullptr, nullptr, [] {
+                           children_held = 0;
+                           child_came = false;
+                       }};
+
 child_signals_held::child_signals_held() noexcept {
-    [[maybe_unused]] static int const once = pthread_atfork(nullptr, nullptr, [] { // a child has no other fibers
-        children_held = 0;
-        child_came = false;
-    });
+    fork_table::look_after();
     notice_handlers();
     ++children_held;
 }
