@@ -21,15 +21,22 @@
 
 namespace coir {
 
-struct loop::fd_watch {
+// With thousands of connections every line of memory that a wait touches has to be fetched, so all of this is one.
+struct alignas(64) loop::fd_watch {
     ev_io io;
     wait_queue queue;
+
+    // libev forgets that the kernel has a registration only once that fires again. It leaves `data` to us: of which
+    // generation of the number's record the watch is, and whether the kernel has a registration though it is stopped.
+    std::uint32_t generation() const noexcept { return std::uint32_t(reinterpret_cast<std::uintptr_t>(io.data)); }
+    bool left_registered() const noexcept { return reinterpret_cast<std::uintptr_t>(io.data) >> 32; }
+    void note(std::uint32_t generation, bool left_registered) noexcept {
+        io.data = reinterpret_cast<void*>(std::uintptr_t{left_registered} << 32 | generation);
+    }
 };
 
 struct loop::fd_entry {
-    fd_watch watches[2]; // by direction
-    watched_fd* record;
-    std::uint32_t generation; // of the record, when the watches were last of the file that the number now is
+    fd_watch watches[2]; // by direction, and always of the same generation
 };
 
 struct loop::own_watchers {
@@ -98,9 +105,9 @@ loop::loop(std::uint64_t bit) : bit_(bit), armed_for_(timer_heap::none), slack_(
 loop::~loop() {
     // Who still waits is parked for good, or belongs to the parent of a forked child; in neither case may it find its
     // way back here.
-    for (auto& chunk : chunks_)
-        for (std::size_t i = 0; chunk && i < chunk_size; ++i)
-            for (fd_watch& watch : chunk[i].watches)
+    for (fd_chunk& chunk : chunks_)
+        for (std::size_t i = 0; chunk.entries && i < chunk_size; ++i)
+            for (fd_watch& watch : chunk.entries[i].watches)
                 while (!watch.queue.empty()) watch.queue.pop();
     own_fd_scope const own;
     ev_loop_destroy(ev_);
@@ -154,6 +161,7 @@ void loop::run(bool may_wait, std::int64_t nearest) {
     } // unlocked by libev, when it has told the kernel and begins to wait
     if (may_wait) arm(nearest);
     ev_run(ev_, may_wait ? EVRUN_ONCE : EVRUN_NOWAIT);
+    wake_fired();
 }
 
 // libev aborts when it is to register a descriptor that is not open. Its callers may hold a number that was closed, by
@@ -195,42 +203,51 @@ void loop::interrupt() noexcept { ev_async_send(ev_, &own_->interrupted); }
 
 loop::fd_entry* loop::find(int fd) const noexcept {
     auto const chunk = std::size_t(fd) / chunk_size;
-    if (fd < 0 || chunk >= chunks_.size() || !chunks_[chunk]) return nullptr;
-    return &chunks_[chunk][std::size_t(fd) % chunk_size];
+    if (fd < 0 || chunk >= chunks_.size() || !chunks_[chunk].entries) return nullptr;
+    return &chunks_[chunk].entries[std::size_t(fd) % chunk_size];
+}
+
+watched_fd& loop::record_of(int fd) const noexcept {
+    return chunks_[std::size_t(fd) / chunk_size].records[std::size_t(fd) % chunk_size];
 }
 
 loop::fd_entry& loop::make(int fd) {
+    static_assert(sizeof(fd_watch) == 64);
     auto const chunk = std::size_t(fd) / chunk_size;
     if (chunk >= chunks_.size()) chunks_.resize(chunk + 1);
-    if (!chunks_[chunk]) {
-        auto fresh = std::make_unique<fd_entry[]>(chunk_size);
-        for (std::size_t i = 0; i < chunk_size; ++i) {
-            fresh[i].record = &watched(int(chunk * chunk_size + i));
-            for (direction way : {direction::read, direction::write}) {
-                fd_watch& watch = fresh[i].watches[std::size_t(way)];
-                ev_io_init(
-                    &watch.io,
-                    [](struct ev_loop* ev, ev_io* io, int events) {
-                        static_assert(offsetof(fd_watch, io) == 0);
-                        static_cast<loop*>(ev_userdata(ev))->on_io(*reinterpret_cast<fd_watch*>(io), events);
-                    },
-                    int(chunk * chunk_size + i), event_of(way));
-            }
+    fd_chunk fresh{std::make_unique<fd_entry[]>(chunk_size), watched_range(int(chunk * chunk_size), chunk_size)};
+    for (std::size_t i = 0; i < chunk_size; ++i) {
+        for (direction way : {direction::read, direction::write}) {
+            fd_watch& watch = fresh.entries[i].watches[std::size_t(way)];
+            ev_io_init(
+                &watch.io,
+                [](struct ev_loop* ev, ev_io* io, int events) {
+                    static_assert(offsetof(fd_watch, io) == 0);
+                    static_cast<loop*>(ev_userdata(ev))->on_io(*reinterpret_cast<fd_watch*>(io), events);
+                },
+                int(chunk * chunk_size + i), event_of(way));
+            watch.note(0, false);
         }
-        chunks_[chunk] = std::move(fresh);
     }
+    chunks_[chunk] = std::move(fresh);
     return *find(fd);
 }
 
 bool loop::add(fd_waiter& one) {
-    if (!find(one.fd) && !is_open(one.fd)) return false; // tables grow with the numbers that are used
-    fd_entry& entry = make(one.fd);
-    fd_watch& watch = entry.watches[std::size_t(one.way)];
-    forget_if_closed(one.fd);
+    fd_entry* entry = find(one.fd);
+    if (!entry) [[unlikely]] {
+        if (!is_open(one.fd)) return false; // tables grow with the numbers that are used
+        entry = &make(one.fd);
+    }
+    fd_watch& watch = entry->watches[std::size_t(one.way)];
+    watched_fd& record = record_of(one.fd);
+    auto const generation = record.generation.load(std::memory_order_acquire);
+    if (watch.generation() != generation) [[unlikely]]
+        forget_older(*entry, generation);
     if (one.close == closing::unseen) ev_io_stop(ev_, &watch.io); // started for another waiter, on another file perhaps
     if (!ev_is_active(&watch.io)) {
         changed_.push_back(one.fd);
-        entry.record->hubs.fetch_or(bit_, std::memory_order_relaxed);
+        record.hubs.fetch_or(bit_, std::memory_order_relaxed);
         ev_io_set(&watch.io, one.fd, event_of(one.way)); // says that the number may be another file by now
         ev_io_start(ev_, &watch.io);
     }
@@ -264,11 +281,14 @@ void loop::add_again(fd_waiter& one) noexcept {
 void loop::forget_if_closed(int fd) noexcept {
     fd_entry* const entry = find(fd);
     if (!entry) return;
-    auto const generation = entry->record->generation.load(std::memory_order_acquire);
-    if (entry->generation == generation) return;
-    entry->generation = generation;
-    for (fd_watch& watch : entry->watches) {
-        watch.io.data = nullptr;
+    auto const generation = record_of(fd).generation.load(std::memory_order_acquire);
+    if (entry->watches[0].generation() != generation) forget_older(*entry, generation);
+}
+
+// What the entry knows is of a file that the number means no more; it is of this generation now.
+void loop::forget_older(fd_entry& entry, std::uint32_t generation) noexcept {
+    for (fd_watch& watch : entry.watches) {
+        watch.note(generation, false);
         ev_io_stop(ev_, &watch.io);
         wake_all_closed(watch);
     }
@@ -278,7 +298,7 @@ void loop::forget(int fd) noexcept {
     fd_entry const* const entry = find(fd);
     if (!entry) return;
     bool registered = false;
-    for (fd_watch const& watch : entry->watches) registered |= ev_is_active(&watch.io) || watch.io.data;
+    for (fd_watch const& watch : entry->watches) registered |= ev_is_active(&watch.io) || watch.left_registered();
     if (registered) unregister(fd);
     forget_if_closed(fd);
 }
@@ -310,15 +330,27 @@ void loop::on_io(fd_watch& watch, int events) noexcept {
         return;
     }
     if (watch.queue.empty()) {
-        // libev forgets the registration only once it fires again: `data` remembers that the kernel still has it.
-        watch.io.data = this;
+        watch.note(watch.generation(), true);
         ev_io_stop(ev_, &watch.io);
         changed_.push_back(watch.io.fd);
         return;
     }
-    // One, not all: the event stays as long as it is not consumed, so the next in line is woken in the next round.
-    --waiting_;
-    notify(watch.queue.pop(), wake_reason::ready);
+    if (fired_count_ == fired_.size()) wake_fired();
+    watch.queue.prefetch_first();
+    fired_[fired_count_++] = &watch;
+}
+
+// To wake a fiber is to go from the watch to the waiter, on the fiber's stack, and from there to its control block:
+// each may have to come from memory. So several are woken together: while one's is under way, the others' are too.
+// Between on_io and here nothing but other wakes happens.
+void loop::wake_fired() noexcept {
+    for (std::size_t i = 0; i < fired_count_; ++i) fired_[i]->queue.prefetch_who();
+    for (std::size_t i = 0; i < fired_count_; ++i) {
+        // One, not all: the event stays as long as it is not consumed, so the next in line is woken in the next round.
+        --waiting_;
+        notify(fired_[i]->queue.pop(), wake_reason::ready);
+    }
+    fired_count_ = 0;
 }
 
 } // namespace coir

@@ -10,6 +10,7 @@
 #include "fiber/thread_lock.h"
 #include "hub/waiter.h"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -19,6 +20,8 @@
 struct ev_loop;
 
 namespace coir {
+
+struct watched_fd;
 
 /// What a descriptor is to be ready for.
 enum class direction : std::uint8_t { read, write };
@@ -90,9 +93,14 @@ private:
     struct fd_watch; // one direction of one descriptor
     struct fd_entry; // both
     struct own_watchers;
-    static constexpr std::size_t chunk_size = 64;
+    struct fd_chunk { // of entries, which never move: libev holds pointers into them
+        std::unique_ptr<fd_entry[]> entries;
+        watched_fd* records; // as many
+    };
+    static constexpr std::size_t chunk_size = 64; // in descriptors
 
     fd_entry* find(int fd) const noexcept;
+    watched_fd& record_of(int fd) const noexcept; // of one that find() finds
     fd_entry& make(int fd);
     void find_backend_fd();
     void register_own();
@@ -100,12 +108,16 @@ private:
     void drop_closed() noexcept;
     void unregister(int fd) noexcept;
     void on_io(fd_watch& watch, int events) noexcept;
+    void wake_fired() noexcept;
+    void forget_older(fd_entry& entry, std::uint32_t generation) noexcept;
     void wake_all_closed(fd_watch& watch) noexcept;
 
     std::uint64_t bit_;
     struct ::ev_loop* ev_;
     std::unique_ptr<own_watchers> own_;
-    std::vector<std::unique_ptr<fd_entry[]>> chunks_; // entries never move: libev holds pointers into them
+    std::vector<fd_chunk> chunks_;
+    std::array<fd_watch*, 32> fired_; // someone who waits in each is to be woken
+    std::size_t fired_count_ = 0;
     std::vector<int> changed_;     // descriptors of which libev will tell the kernel in the next round
     thread_lock registering_;      // from looking whether those are open until the kernel was told
     bool registering_now_ = false; // this loop holds it

@@ -3,6 +3,9 @@
 #pragma once
 
 #include <atomic>
+#include <bit>
+#include <cassert>
+#include <cstddef>
 #include <cstdlib>
 
 namespace coir {
@@ -26,6 +29,13 @@ public:
         auto& slot = directory_[unsigned(fd) / chunk_size];
         if (!slot.compare_exchange_strong(other, fresh, std::memory_order_acq_rel)) std::free(fresh);
         return find(fd);
+    }
+
+    /// The same for `count` numbers in a row, whose entries lie in a row, too. `first` must be a multiple of `count`,
+    /// and that a power of two of at most 16,384.
+    Entry* make_range(int first, [[maybe_unused]] std::size_t count) noexcept {
+        assert(std::has_single_bit(count) && count <= chunk_size && std::size_t(first) % count == 0);
+        return make(first);
     }
 
     /// Calls `what(fd)` for every number from `first` to `last` that has an entry.

@@ -17,9 +17,9 @@ char const* name_of(direction way) noexcept { return way == direction::read ? "r
 struct watch : fd_waiter {
     bool open;
     watch(context& waiting, hub::interest const& in, closing how)
-        : fd_waiter(waiting, in.fd, in.way, how), open(hub::current().watch_fd(*this)) {}
+        : fd_waiter(waiting, in.fd, in.way, how), open(this_scheduler.owner->watch_fd(*this)) {}
     ~watch() {
-        if (open) hub::current().unwatch_fd(*this);
+        if (open) this_scheduler.owner->unwatch_fd(*this);
     }
 };
 

@@ -93,6 +93,11 @@ public:
         return first;
     }
 
+    /// Has the first's memory fetched while something else is done, and then that of its fiber's control block; the
+    /// queue must not be empty.
+    void prefetch_first() const noexcept { __builtin_prefetch(static_cast<waiter*>(head_.next)); }
+    void prefetch_who() const noexcept { __builtin_prefetch(static_cast<waiter*>(head_.next)->who); }
+
     /// Counts them.
     std::size_t count() const noexcept {
         std::size_t all = 0;

@@ -13,10 +13,10 @@ constinit per_fd<watched_fd> records;
 
 } // namespace
 
-watched_fd& watched(int fd) {
-    watched_fd* const record = records.make(fd);
+watched_fd* watched_range(int first, std::size_t count) {
+    watched_fd* const record = records.make_range(first, count);
     if (!record) throw std::bad_alloc();
-    return *record;
+    return record;
 }
 
 // The number is taken out of the other hubs' epoll sets here, while it still means the file; their loops learn of it

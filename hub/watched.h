@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 
 namespace coir {
@@ -12,7 +13,7 @@ struct watched_fd {
     std::atomic<std::uint64_t> hubs;       // the bits of those that watch it; cleared when it is closed
 };
 
-/// The record of `fd`. Throws std::bad_alloc.
-watched_fd& watched(int fd);
+/// The records of `count` descriptors from `first` on. Throws std::bad_alloc.
+watched_fd* watched_range(int first, std::size_t count);
 
 } // namespace coir

@@ -40,14 +40,13 @@ bool is_left_over(address const& where) {
 
 } // namespace
 
-// The socket may be gone when this fiber runs again, and its with() too, if that is `whom`.
+// The socket may be gone when this fiber runs again.
 //
 // A Unix socket says that it can be written to whatever room there is at the other end, if it is not connected
 // (net/unix/af_unix.c): whose waits are in vain asks again after 1 to 16 ms.
 bool socket::wait(operation what, address const& whom, deadline until, unsigned in_vain) {
     context& self = context::current();
-    address const with = whom;
-    waiting_fiber mine{self, this, what.way};
+    waiting_fiber mine{self, this, what.way, &whom};
     waiting_[std::size_t(what.way)] = &mine;
     bool const asks = what.way == direction::write && in_vain >= 2;
     deadline const again = asks ? deadline::at(steady_now() + (1'000'000 << std::min(in_vain - 2, 4u))) : deadline();
@@ -56,7 +55,7 @@ bool socket::wait(operation what, address const& whom, deadline until, unsigned 
     if (asks && why == wake_reason::timed_out && again < until) why = wake_reason::ready;
     if (why == wake_reason::cancelled) interruption_point();
     // `mine.of` tells of a close() that came after the wake and before this fiber ran, too.
-    if (!mine.of || why == wake_reason::closed) fail_with(with, what.words, EBADF);
+    if (!mine.of || why == wake_reason::closed) fail_with(*mine.whom, what.words, EBADF);
     return why != wake_reason::timed_out;
 }
 
@@ -79,7 +78,7 @@ socket& socket::operator=(socket&& other) noexcept {
 int socket::release() noexcept {
     if (fd_ < 0) return -1;
     for (waiting_fiber*& each : waiting_)
-        if (each) std::exchange(each, nullptr)->of = nullptr;
+        if (each) std::exchange(each, nullptr)->socket_goes(with_);
     hub::forget_fd(fd_);
     return std::exchange(fd_, -1);
 }

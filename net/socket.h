@@ -15,6 +15,7 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <optional>
 #include <utility>
 
 namespace coir::net {
@@ -112,11 +113,17 @@ public:
 
 private:
     // Lies on the stack of the fiber that waits. Closing the socket clears `of`: the fiber then touches the
-    // socket no more, which may be gone.
+    // socket no more, which may be gone, and finds here whom messages name.
     struct waiting_fiber {
         context& who;
         socket* of;
         direction way;
+        address const* whom;
+        std::optional<address> kept = {};
+        void socket_goes(address const& with) noexcept {
+            of = nullptr;
+            if (whom == &with) whom = &kept.emplace(with);
+        }
         ~waiting_fiber() {
             if (of) of->waiting_[std::size_t(way)] = nullptr;
         }

@@ -40,13 +40,13 @@ void pin(int core) {
 // A server beside this program, which is told where it listens, and what it has used of the processor.
 class server {
 public:
-    explicit server(std::string const& path) {
+    server(std::string const& path, char const* option) {
         int said[2];
         checked(pipe2(said, O_CLOEXEC), "pipe");
         posix_spawn_file_actions_t actions;
         posix_spawn_file_actions_init(&actions);
         posix_spawn_file_actions_adddup2(&actions, said[1], STDOUT_FILENO);
-        char* const arguments[] = {const_cast<char*>(path.c_str()), nullptr};
+        char* const arguments[] = {const_cast<char*>(path.c_str()), const_cast<char*>(option), nullptr};
         pin(0); // inherited
         errno = posix_spawn(&process_, path.c_str(), &actions, nullptr, arguments, environ);
         pin(1);
@@ -83,8 +83,8 @@ struct waiting_share {
 void compare_servers(std::string const& directory, std::size_t connections) {
     constexpr std::size_t requests = 50'000;
     waiting_share share;
-    auto const side_of = [&](char const* name, char const* program) {
-        auto const process = std::make_shared<server>(directory + program);
+    auto const side_of = [&](char const* name, char const* program, char const* option = nullptr) {
+        auto const process = std::make_shared<server>(directory + program, option);
         return bench::side{name, [=, &share] {
                                load from(process->port, connections); // anew: together they need too many descriptors
                                from.run(connections);                 // accepted, and all have been used
@@ -102,7 +102,8 @@ void compare_servers(std::string const& directory, std::size_t connections) {
     };
     bench::compare("echo of 64 bytes, " + std::to_string(connections) + " connections, CPU of the server",
                    {side_of("epoll by hand", "echo-epoll"), side_of("coir", "echo-net"),
-                    side_of("plain calls, shim", "echo-shim")},
+                    side_of("plain calls, shim", "echo-shim"),
+                    side_of("epoll, a page each", "echo-epoll", "--page-each")},
                    {{1.05, "epoll by hand"}, {1.10, "epoll by hand", 0, "plain calls, shim"}}, {.unit = "us"});
     std::printf("  the load waited %.0f %% of the time\n", 100 * (1 - share.cpu / share.wall));
     std::fflush(stdout);

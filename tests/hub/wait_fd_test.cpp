@@ -4,6 +4,7 @@
 #include "hub/wait.h"
 #include "tests/rerun.h"
 
+#include <algorithm>
 #include <arpa/inet.h>
 #include <array>
 #include <cerrno>
@@ -135,6 +136,27 @@ TEST_P(both_closings, several_for_one_descriptor_are_woken_in_their_order) {
     for (int i = 0; i < 3; ++i) send_byte(p[1]);
     coir::joinall(all);
     EXPECT_EQ(order, "acd");
+}
+
+// As many as the loop wakes together, a few times over.
+TEST_P(both_closings, hundreds_that_are_ready_at_once_are_each_woken_once) {
+    constexpr std::size_t count = 300;
+    std::vector<pair> pairs(count);
+    std::vector<int> woken(count);
+    std::vector<coir::fiber<void>> all;
+    for (std::size_t i = 0; i < count; ++i)
+        all.push_back(coir::spawn([&, i] {
+            for (int times = 0; times < 3; ++times) {
+                EXPECT_EQ(hub::wait_fd(pairs[i][0], hub::readable, {}, GetParam()), wake_reason::ready);
+                take_byte(pairs[i][0]);
+                ++woken[i];
+            }
+        }));
+    for (int times = 1; times <= 3; ++times) {
+        for (pair const& each : pairs) send_byte(each[1]);
+        while (std::ranges::count(woken, times) < std::ptrdiff_t(count)) coir::yield();
+    }
+    coir::joinall(all);
 }
 
 TEST_P(both_closings, both_directions_at_once) {

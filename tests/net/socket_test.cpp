@@ -156,8 +156,10 @@ TEST(socket, destruction_wakes_the_reader) {
     auto [near, far] = connected();
     auto owned = std::make_unique<tcp_stream>(std::move(near));
     auto reader = reading(*owned);
+    std::string const peer = owned->peer_address().to_string();
     owned.reset();
     EXPECT_EQ(reader.get().first.code, EBADF);
+    EXPECT_EQ(reader.get().first.text, "read from " + peer + ": Bad file descriptor");
 }
 
 TEST(socket, moving_away_wakes_the_reader_and_keeps_the_connection) {

@@ -14,4 +14,7 @@ $t capture-pane -p -S - -t work:5 | grep -c dead
 $t run-shell 'sleep 0.05; echo from the server; exit 4' || echo "status $?"
 $t if-shell 'sleep 0.02; false' 'display-message -p yes' 'display-message -p no'
 $t pipe-pane -t work:0 'cat >piped'; $t send-keys -t work:0 'echo into the pipe; tmux -S $HOME/socket wait-for -S piped' Enter; $t wait-for piped
-until grep -q into piped; do sleep 0.01; done; $t kill-session -t work; $t list-sessions 2>/dev/null || echo "none: $?"
+until grep -q into piped; do sleep 0.01; done
+# The server goes after its last session, and answers until then: it is waited for.
+server=$($t display-message -p '#{pid}'); $t kill-session -t work; while kill -0 "$server" 2>/dev/null; do sleep 0.01; done
+$t list-sessions 2>/dev/null || echo "none: $?"
