@@ -13,6 +13,7 @@
 #include <cassert>
 #include <cstdio>
 #include <sched.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -67,7 +68,7 @@ bool hub::in_fiber() noexcept { return this_scheduler.owner && this_thread.curre
 
 hub::hub(stack where)
     : context(where, "hub"), thread_ending{&close}, loop_(std::make_unique<loop>(0)),
-      trim_([](coir::timer& due) noexcept {
+      timers_(prctl(PR_GET_TIMERSLACK), steady_now()), trim_([](coir::timer& due) noexcept {
           if (trim_stacks()) hub::current().timers_.set(due, steady_now() + trim_interval);
       }),
       greenlets_(this_thread.first_greenlet), thread_(context_of_thread()), registration_(*this) {
@@ -199,15 +200,16 @@ void hub::round() {
     if (round_over && (here.ready.empty() || timers_.nearest() <= now || now - last_look_ >= look_interval)) {
         if (!watchers_.preparing.empty()) [[unlikely]]
             watchers_.run(watchers_.preparing);
-        std::int64_t nearest = timers_.nearest();
+        std::int64_t nearest = timers_.nearest(), latest = timers_.latest();
         bool hopes = false;
         if (here.ready.empty() && idlers_.empty() && stuck()) {
             if (!settle()) return;
             hopes = true;
             nearest = std::min(nearest, now + patience_);
+            latest = std::min(latest, now + patience_);
         }
         bool const may_wait = here.ready.empty() && idlers_.empty() && watchers_.idling.empty() && nearest > now;
-        look(may_wait, nearest);
+        look(may_wait, latest);
         if (hopes) stop_hoping(*this);
         run_posted();
         if (!watchers_.checking.empty()) [[unlikely]]
@@ -333,19 +335,19 @@ void hub::make_loop() { loop_ = std::make_unique<loop>(registration_.bit()); }
 
 // Without a loop (EMFILE, ENFILE, ENOMEM in a forked child) there are still timers and other threads: the hub looks for
 // them every millisecond. Who is to wait for a descriptor is told the error.
-void hub::look(bool may_wait, std::int64_t nearest) {
+void hub::look(bool may_wait, std::int64_t until) {
     if (!loop_) [[unlikely]] {
         try {
             make_loop();
             may_wait = false; // what came meanwhile has told nobody
         } catch (...) {
-            std::int64_t const left = std::clamp<std::int64_t>(nearest - steady_now(), 0, 999'999);
+            std::int64_t const left = std::clamp<std::int64_t>(until - steady_now(), 0, 999'999);
             timespec const pause{0, long(left)};
             if (may_wait && !has_mail()) syscall(SYS_nanosleep, &pause, nullptr);
             return;
         }
     }
-    loop_->run(may_wait, nearest);
+    loop_->run(may_wait, until);
 }
 
 void hub::after_fork() {

@@ -227,14 +227,14 @@ private:
     void after_fork();
 
     void make_loop();
-    void look(bool may_wait, std::int64_t nearest);
+    void look(bool may_wait, std::int64_t until);
 
     std::unique_ptr<loop> loop_; // null only in a forked child that could not make one yet
     std::unique_ptr<ring> ring_; // made when it is first asked for …
     bool has_no_ring_ = false;   // … unless there can be none
-    timer_heap timers_;
-    coir::timer trim_;            // once a second while stacks lie idle
-    int switches_ = 64;           // that fibers are given between two turns of the loop
+    timer_heap timers_;          // late by the thread's timer slack at least, as the kernel grants itself for any sleep
+    coir::timer trim_;           // once a second while stacks lie idle
+    int switches_ = 64;          // that fibers are given between two turns of the loop
     std::int64_t last_round_ = 0; // steady ns
     std::int64_t last_look_ = 0;  // at the descriptors, steady ns
     std::uint64_t looked_at_ = 0; // the ready queue's pushed() then

@@ -11,7 +11,6 @@
 #include <stdexcept>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -64,7 +63,7 @@ int event_of(direction way) noexcept { return way == direction::read ? EV_READ :
 
 } // namespace
 
-loop::loop(std::uint64_t bit) : bit_(bit), armed_for_(timer_heap::none), slack_(prctl(PR_GET_TIMERSLACK)) {
+loop::loop(std::uint64_t bit) : bit_(bit), armed_for_(timer_heap::none) {
     own_fd_scope own;
     ev_ = ev_loop_new(EVBACKEND_EPOLL | unsigned{EVFLAG_NOENV} | unsigned{EVFLAG_NOSIGMASK});
     if (!ev_) fail("make an event loop (epoll_create1)");
@@ -152,14 +151,14 @@ void loop::register_own() {
     fail("make an event loop (epoll_ctl)");
 }
 
-void loop::run(bool may_wait, std::int64_t nearest) {
+void loop::run(bool may_wait, std::int64_t until) {
     if (!changed_.empty()) {
         registering_.lock();
         registering_now_ = true;
         drop_closed();
         may_wait = may_wait && this_scheduler.ready.empty(); // it may have woken someone
     } // unlocked by libev, when it has told the kernel and begins to wait
-    if (may_wait) arm(nearest);
+    if (may_wait) arm(until);
     ev_run(ev_, may_wait ? EVRUN_ONCE : EVRUN_NOWAIT);
     wake_fired();
 }
@@ -182,10 +181,8 @@ void loop::drop_closed() noexcept {
 }
 
 // The timerfd is moved only to an earlier moment: firing early costs one idle round, while a program whose deadlines
-// are all pushed back by every message would otherwise set it at every message. Like the kernel's own sleeps it may be
-// late by the timer slack, so that deadlines close to each other share a round.
-void loop::arm(std::int64_t nearest) noexcept {
-    std::int64_t const at = nearest >= timer_heap::none - slack_ ? timer_heap::none : nearest + slack_;
+// are all pushed back by every message would otherwise set it at every message.
+void loop::arm(std::int64_t at) noexcept {
     if (at == timer_heap::none && timer_fired_) {
         std::uint64_t expirations;
         [[maybe_unused]] auto drained = read(timer_fd_, &expirations, sizeof expirations);

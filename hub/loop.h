@@ -58,9 +58,9 @@ public:
     ~loop();
     void set_bit(std::uint64_t bit) noexcept { bit_ = bit; }
 
-    /// One round: runs what is due, and if `may_wait` waits for something until `nearest` (steady ns, or
+    /// One round: runs what is due, and if `may_wait` waits for something until `until` (steady ns, or
     /// timer_heap::none).
-    void run(bool may_wait, std::int64_t nearest);
+    void run(bool may_wait, std::int64_t until);
 
     /// Makes a waiting run() return, and the next one not wait. Any thread; async-signal-safe.
     void interrupt() noexcept;
@@ -104,7 +104,7 @@ private:
     fd_entry& make(int fd);
     void find_backend_fd();
     void register_own();
-    void arm(std::int64_t nearest) noexcept;
+    void arm(std::int64_t at) noexcept;
     void drop_closed() noexcept;
     void unregister(int fd) noexcept;
     void on_io(fd_watch& watch, int events) noexcept;
@@ -124,7 +124,6 @@ private:
     std::size_t waiting_ = 0;
     std::int64_t armed_for_; // the moment the timerfd is set to, or none
     bool timer_fired_ = false;
-    std::int64_t slack_; // ns: the thread's timer slack, as the kernel grants itself for any sleep
     int timer_fd_ = -1;
     int backend_fd_ = -1; // libev's epoll set
 };

@@ -1,5 +1,7 @@
 #include "hub/timer.h"
 
+#include "hub/deadline.h"
+
 #include <algorithm>
 #include <cassert>
 #include <new>
@@ -8,11 +10,12 @@
 namespace coir {
 namespace {
 constexpr std::size_t ways = 4; // children per node: half the levels of a binary heap, and siblings share lines
-}
+constexpr std::int64_t most_slack = 1'000'000; // ns
+} // namespace
 
 void timer_heap::place(std::size_t slot, entry const& what) noexcept {
     heap_[slot] = what;
-    what.owner->slot = slot;
+    slots_[what.id] = std::uint32_t(slot);
 }
 
 void timer_heap::rise(std::size_t slot, entry const& what) noexcept {
@@ -40,26 +43,47 @@ void timer_heap::sink(std::size_t slot, entry const& what) noexcept {
     place(slot, what);
 }
 
+std::uint32_t timer_heap::slack_until(std::int64_t at) const noexcept {
+    std::int64_t span = at - now_; // no less than it is: then the clock need not be read
+    if (span / 1000 > least_slack_) span = at - steady_now();
+    std::int64_t const slack = std::max(std::min(span / 1000, most_slack), least_slack_);
+    return std::uint32_t(std::min(slack, none - at));
+}
+
+// Numbers that are free, and so much room in the heap that all can be used.
+void timer_heap::make_room() {
+    std::size_t const before = owners_.size(), after = std::max<std::size_t>(2 * before, 64);
+    heap_.reserve(after);
+    slots_.reserve(after);
+    owners_.resize(after);
+    for (std::size_t id = before; id < after; ++id) slots_.push_back(std::exchange(free_, std::uint32_t(id)));
+}
+
 void timer_heap::set(timer& due, std::int64_t at) noexcept {
     assert(!due.set());
     try {
-        heap_.push_back({});
+        if (free_ == timer::unset) make_room();
     } catch (std::bad_alloc const&) {
-        due.slot = timer::aside;
+        due.id = timer::aside;
         due.at_aside = at;
         due.next_aside = std::exchange(aside_, &due);
         return;
     }
-    rise(heap_.size() - 1, {at, next_order_++, &due});
+    due.id = std::exchange(free_, slots_[free_]);
+    owners_[due.id] = &due;
+    heap_.push_back({});
+    std::uint32_t const slack = slack_until(at);
+    rise(heap_.size() - 1, {at + slack, next_order_++, slack, due.id});
 }
 
 void timer_heap::cancel(timer& set) noexcept {
     assert(set.set());
-    if (set.slot == timer::aside) return leave_aside(set);
-    std::size_t const slot = set.slot;
+    if (set.id == timer::aside) return leave_aside(set);
+    std::size_t const slot = slots_[set.id];
     entry const last = heap_.back();
     heap_.pop_back();
-    set.slot = timer::unset;
+    slots_[set.id] = std::exchange(free_, set.id);
+    set.id = timer::unset;
     if (slot == heap_.size()) return;
     if (slot > 0 && last.before(heap_[(slot - 1) / ways]))
         rise(slot, last);
@@ -68,11 +92,12 @@ void timer_heap::cancel(timer& set) noexcept {
 }
 
 void timer_heap::fire_due(std::int64_t now) noexcept {
+    now_ = now;
     if (aside_) [[unlikely]]
         take_in_aside();
     std::uint64_t const first_new = next_order_;
-    while (!heap_.empty() && heap_.front().at <= now && heap_.front().order < first_new) {
-        timer& due = *heap_.front().owner;
+    while (!heap_.empty() && heap_.front().deadline() <= now && heap_.front().order < first_new) {
+        timer& due = *owners_[heap_.front().id];
         cancel(due);
         due.fire(due);
     }
@@ -89,7 +114,7 @@ void timer_heap::take_in_aside() noexcept {
     timer* left = std::exchange(aside_, nullptr);
     while (left) {
         timer& one = *std::exchange(left, left->next_aside);
-        one.slot = timer::unset;
+        one.id = timer::unset;
         set(one, one.at_aside);
     }
 }
@@ -109,18 +134,20 @@ void timer_heap::leave_aside(timer& one) noexcept {
     timer** link = &aside_;
     while (*link != &one) link = &(*link)->next_aside;
     *link = one.next_aside;
-    one.slot = timer::unset;
+    one.id = timer::unset;
 }
 
 void timer_heap::clear(void const* forking) noexcept {
     auto const goes_on = [forking](timer const& one) { return forking && one.survives_fork_in == forking; };
     std::erase_if(heap_, [&](entry const& each) {
-        if (goes_on(*each.owner)) return false;
-        each.owner->slot = timer::unset;
+        timer& owner = *owners_[each.id];
+        if (goes_on(owner)) return false;
+        slots_[each.id] = std::exchange(free_, each.id);
+        owner.id = timer::unset;
         return true;
     });
     std::ranges::sort(heap_, [](entry const& one, entry const& other) { return one.before(other); }); // which is a heap
-    for (std::size_t slot = 0; slot < heap_.size(); ++slot) heap_[slot].owner->slot = slot;
+    for (std::size_t slot = 0; slot < heap_.size(); ++slot) slots_[heap_[slot].id] = std::uint32_t(slot);
     for (timer *each = aside_, *next; each; each = next) {
         next = each->next_aside;
         if (!goes_on(*each)) leave_aside(*each);

@@ -1,3 +1,4 @@
+#include "hub/deadline.h"
 #include "hub/timer.h"
 
 #include <cstdint>
@@ -133,4 +134,41 @@ TEST(timer_heap, timers_set_by_a_callback_wait_for_the_next_call) {
     EXPECT_EQ(all.heap.nearest(), 5);
     all.heap.fire_due(30);
     EXPECT_EQ(all.fired.size(), 3u);
+}
+
+TEST(timer_heap, what_may_be_late_waits_for_the_last_moment_of_another) {
+    constexpr std::int64_t ms = 1'000'000, us = 1'000;
+    recorder all;
+    recorded far(all, 1), near(all, 2), exact(all, 3);
+    std::int64_t const now = coir::steady_now(), at = now + 1000 * ms;
+    all.heap = timer_heap(50 * us, now);
+    all.heap.set(far, at);
+    EXPECT_EQ(all.heap.nearest(), at);
+    EXPECT_GT(all.heap.latest(), at + 900 * us) << "a thousandth of a second";
+    EXPECT_LE(all.heap.latest(), at + ms);
+    all.heap.set(near, now + 20 * ms);
+    EXPECT_EQ(all.heap.nearest(), now + 20 * ms);
+    EXPECT_EQ(all.heap.latest(), now + 20 * ms + 50 * us);
+    all.heap.fire_due(at - 10 * ms);
+    EXPECT_EQ(all.fired, (std::vector{2}));
+    all.heap.set(exact, at + 200 * us); // ahead by little
+    EXPECT_EQ(all.heap.latest(), at + 250 * us);
+    all.heap.fire_due(at + 100 * us);
+    EXPECT_EQ(all.fired, (std::vector{2})) << "the other would need a round of its own";
+    EXPECT_EQ(all.heap.nearest(), at + 200 * us);
+    all.heap.fire_due(at + 200 * us);
+    EXPECT_EQ(all.fired, (std::vector{2, 3, 1}));
+    EXPECT_TRUE(all.heap.empty());
+}
+
+TEST(timer_heap, the_end_of_time_is_not_passed) {
+    recorder all;
+    recorded last(all, 1);
+    all.heap = timer_heap(50'000, coir::steady_now());
+    all.heap.set(last, timer_heap::none - 1);
+    EXPECT_EQ(all.heap.nearest(), timer_heap::none - 1);
+    EXPECT_EQ(all.heap.latest(), timer_heap::none);
+    all.heap.fire_due(timer_heap::none - 2);
+    EXPECT_TRUE(last.set());
+    all.heap.cancel(last);
 }
