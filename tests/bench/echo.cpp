@@ -1,5 +1,5 @@
 // What an echo of 64 bytes costs the server, in CPU time per request, with 100, 1,000 and 10,000 connections: by hand
-// on epoll, through coir::net, and through the shim's plain read and write.
+// on epoll, through coir::net, through the shim's plain read and write, and of the peers.
 //
 //     bench-echo [CONNECTIONS…]
 //     bench-echo --load PORT CONNECTIONS REQUESTS    # of a server that runs already, under strace for example
@@ -14,6 +14,7 @@
 
 #include <array>
 #include <fcntl.h>
+#include <filesystem>
 #include <memory>
 #include <sched.h>
 #include <spawn.h>
@@ -100,10 +101,18 @@ void compare_servers(std::string const& directory, std::size_t connections) {
                                return used / double(from.requests_of(requests)) / 1000;
                            }};
     };
-    bench::compare("echo of 64 bytes, " + std::to_string(connections) + " connections, CPU of the server",
-                   {side_of("epoll by hand", "echo-epoll"), side_of("coir", "echo-net"),
-                    side_of("plain calls, shim", "echo-shim"),
-                    side_of("epoll, a page each", "echo-epoll", "--page-each")},
+    std::vector<bench::side> sides{side_of("epoll by hand", "echo-epoll"), side_of("coir", "echo-net"),
+                                   side_of("plain calls, shim", "echo-shim"),
+                                   side_of("epoll, a page each", "echo-epoll", "--page-each")};
+    for (auto const* const peer : {"libuv", "asio", "go", "gevent", "threads"}) {
+        if (connections > 1'000 && std::string_view(peer) == "threads") continue; // too many for most machines
+        std::string const program = std::string("echo-") + peer;
+        if (std::filesystem::exists(directory + program))
+            sides.push_back(side_of(peer, program.c_str()));
+        else
+            sides.push_back({peer, nullptr});
+    }
+    bench::compare("echo of 64 bytes, " + std::to_string(connections) + " connections, CPU of the server", sides,
                    {{1.05, "epoll by hand"}, {1.10, "epoll by hand", 0, "plain calls, shim"}}, {.unit = "us"});
     std::printf("  the load waited %.0f %% of the time\n", 100 * (1 - share.cpu / share.wall));
     std::fflush(stdout);

@@ -3,13 +3,13 @@
 // run has a process of its own, because memory that was touched once stays with its process.
 
 #include "bare.h"
+#include "child.h"
+#include "peer.h"
 #include "sides.h"
 
 #include "coir.h"
 
 #include <chrono>
-#include <sys/wait.h>
-#include <unistd.h>
 #include <vector>
 
 namespace {
@@ -30,30 +30,6 @@ double memory_now() {
         std::exit(2);
     }
     std::fclose(status);
-    return bytes;
-}
-
-// What `measure` returns in a child process.
-double in_child(double (*measure)()) {
-    int ends[2];
-    if (pipe(ends) != 0) {
-        std::perror("pipe");
-        std::exit(2);
-    }
-    pid_t const child = fork();
-    if (child == 0) {
-        double const bytes = measure();
-        _exit(write(ends[1], &bytes, sizeof bytes) == sizeof bytes ? 0 : 2);
-    }
-    close(ends[1]);
-    double bytes = 0;
-    bool const came = child > 0 && read(ends[0], &bytes, sizeof bytes) == sizeof bytes;
-    close(ends[0]);
-    int status = 0;
-    if (!came || waitpid(child, &status, 0) != child || status != 0) {
-        std::fprintf(stderr, "a run of %zu in a child process failed (status %d)\n", count, status);
-        std::exit(2);
-    }
     return bytes;
 }
 
@@ -96,10 +72,12 @@ int main(int argc, char** argv) {
         std::fprintf(stderr, "usage: %s [number of fibers]\n", argv[0]);
         return 2;
     }
-    bench::compare("memory of a parked fiber, " + std::to_string(count) + " of them",
-                   {{"one page", [] { return in_child(bare_page); }},
-                    {"coir", [] { return in_child(ours<moment::parked>); }},
-                    {"coir, after they ended", [] { return in_child(ours<moment::ended>); }},
-                    {"… and 4 s later", [] { return in_child(ours<moment::trimmed>); }}},
-                   {{4300, ""}}, {.runs = 3, .unit = "bytes"});
+    std::vector<bench::side> sides{{"one page", [] { return bench::in_child(bare_page); }},
+                                   {"coir", [] { return bench::in_child(ours<moment::parked>); }},
+                                   {"coir, after they ended", [] { return bench::in_child(ours<moment::ended>); }},
+                                   {"… and 4 s later", [] { return bench::in_child(ours<moment::trimmed>); }}};
+    for (auto const* const each : {"go", "boost fiber", "gevent"})
+        sides.push_back(bench::peer(each, "memory " + std::to_string(count), bench::peer_memory::new_process));
+    bench::compare("memory of a parked fiber, " + std::to_string(count) + " of them", sides, {{4300, ""}},
+                   {.runs = 3, .unit = "bytes"});
 }

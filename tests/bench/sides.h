@@ -7,10 +7,12 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <optional>
 #include <string>
 #include <sys/resource.h>
 #include <time.h>
@@ -36,11 +38,11 @@ double cost_of_each(std::size_t count, Work&& work) {
 
 struct side {
     std::string name;
-    std::function<double()> run;
+    std::function<double()> run; // none: it was not built, for want of a package
 };
 
 /// The side named `whose` shall cost at most this many times the side named `of` and `more` units, or this many units
-/// if `of` is empty.
+/// if `of` is empty. One that is to be `of` a side that was not built is left out.
 struct target {
     double most;
     std::string of;
@@ -72,24 +74,33 @@ inline long involuntary_switches() {
     return used.ru_nivcsw;
 }
 
-// Others wanted the processor: the figures are upper bounds at best.
-inline void report_noise(std::vector<result> const& results, long preempted, int runs) {
+// Others wanted the processor: the figures are upper bounds at best. Empty if nobody did.
+inline std::string noise(std::vector<result> const& results, long preempted, int runs) {
     double load = 0;
     getloadavg(&load, 1);
     double spread = 0;
     for (auto const& each : results) spread = std::max(spread, each.spread);
-    if (load < 1.5 && preempted < 2L * runs && spread < 0.15) return;
-    std::printf("  the machine was busy: load %.1f, preempted %ld times in %d runs, spread up to %.0f %%\n", load,
-                preempted, runs, spread * 100);
+    if (load < 1.5 && preempted < 2L * runs && spread < 0.15) return {};
+    std::array<char, 160> words;
+    std::snprintf(words.data(), words.size(),
+                  "the machine was busy: load %.1f, preempted %ld times in %d runs, spread up to %.0f %%", load,
+                  preempted, runs, spread * 100);
+    return words.data();
 }
 
 } // namespace detail
 
-/// Runs and prints one row of a table of costs. The first side is the limit.
-inline void compare(std::string const& work, std::vector<side> const& sides, std::vector<target> const& targets,
+/// Runs and prints one row of a table of costs. The first side is the limit. Appended to the file named by
+/// COIR_BENCH_JSON it is a line of JSON (scripts/bench makes tables and charts of them).
+inline void compare(std::string const& work, std::vector<side> sides, std::vector<target> const& targets,
                     options how = {}) {
     char const* const only = std::getenv("COIR_BENCH"); // rows whose name contains it
     if (only && work.find(only) == std::string::npos) return;
+    std::printf("%s\n", work.c_str());
+    std::erase_if(sides, [](side const& each) {
+        if (!each.run) std::printf("  %-24s not built\n", each.name.c_str());
+        return !each.run;
+    });
     std::vector<std::vector<double>> costs(sides.size());
     for (auto const& each : sides) each.run(); // faults pages in, loads code
     long const before = detail::involuntary_switches();
@@ -99,35 +110,57 @@ inline void compare(std::string const& work, std::vector<side> const& sides, std
 
     std::vector<detail::result> results;
     for (auto& each : costs) results.push_back(detail::summarise(each));
-    auto const cost = [&](std::string const& name) {
+    auto const cost = [&](std::string const& name) -> std::optional<double> {
         for (std::size_t s = 0; s < sides.size(); ++s)
             if (sides[s].name == name) return results[s].median;
-        std::fprintf(stderr, "%s: no side is named '%s'\n", work.c_str(), name.c_str());
-        std::exit(2);
+        return std::nullopt;
     };
 
-    std::printf("%s\n", work.c_str());
-    for (std::size_t s = 0; s < sides.size(); ++s)
-        std::printf("  %-24s %10.2f %-5s %6.2f ×  spread %.0f %%\n", sides[s].name.c_str(), results[s].median, how.unit,
-                    results[s].median / results[0].median, results[s].spread * 100);
-    for (auto const& each : targets) {
-        double const most = each.of.empty() ? each.most : each.most * cost(each.of) + each.more;
-        double const ours = cost(each.whose);
-        if (each.whose != "coir") std::printf("  %s:", each.whose.c_str());
-        if (each.of.empty())
-            std::printf("  target: at most %g %s", each.most, how.unit);
-        else if (each.more)
-            std::printf("  target: at most %g %s more than %s", each.more, how.unit, each.of.c_str());
-        else
-            std::printf("  target: at most %g × %s = %.2f %s", each.most, each.of.c_str(), most, how.unit);
-        if (each.more) std::printf(", now %+.1f", ours - most + each.more);
-        if (ours <= most)
-            std::printf(": met\n");
-        else
-            std::printf(": missed by %.0f %%\n", (ours / most - 1) * 100);
+    std::string sides_json, targets_json;
+    for (std::size_t s = 0; s < sides.size(); ++s) {
+        auto const& [median, spread] = results[s];
+        std::printf("  %-24s %10.2f %-5s %6.2f ×  spread %.0f %%\n", sides[s].name.c_str(), median, how.unit,
+                    median / results[0].median, spread * 100);
+        sides_json += std::string(s ? ", " : "") + "{\"name\": \"" + sides[s].name +
+                      "\", \"median\": " + std::to_string(median) + ", \"spread\": " + std::to_string(spread) + "}";
     }
-    detail::report_noise(results, preempted, how.runs * int(sides.size()));
+    for (auto const& each : targets) {
+        auto const ours = cost(each.whose), of = each.of.empty() ? 1 : cost(each.of);
+        if (!ours || !of) continue;
+        double const most = each.most * *of + each.more;
+        std::string text;
+        if (each.whose != "coir") text = each.whose + ": ";
+        std::array<char, 160> words;
+        if (each.of.empty())
+            std::snprintf(words.data(), words.size(), "at most %g %s", each.most, how.unit);
+        else if (each.more)
+            std::snprintf(words.data(), words.size(), "at most %g %s more than %s, now %+.1f", each.more, how.unit,
+                          each.of.c_str(), *ours - *of);
+        else
+            std::snprintf(words.data(), words.size(), "at most %.3g × %s = %.2f %s", each.most, each.of.c_str(), most,
+                          how.unit);
+        text += words.data();
+        bool const met = *ours <= most;
+        std::printf("  target: %s: ", text.c_str());
+        met ? std::printf("met\n") : std::printf("missed by %.0f %%\n", (*ours / most - 1) * 100);
+        targets_json += std::string(targets_json.empty() ? "" : ", ") + "{\"text\": \"" + text +
+                        "\", \"most\": " + std::to_string(most) + ", \"ours\": " + std::to_string(*ours) +
+                        ", \"met\": " + (met ? "true" : "false") + "}";
+    }
+    std::string const noise = detail::noise(results, preempted, how.runs * int(sides.size()));
+    if (!noise.empty()) std::printf("  %s\n", noise.c_str());
     std::fflush(stdout);
+    if (char const* const path = std::getenv("COIR_BENCH_JSON")) {
+        std::FILE* const file = std::fopen(path, "a");
+        if (!file ||
+            std::fprintf(
+                file, "{\"work\": \"%s\", \"unit\": \"%s\", \"sides\": [%s], \"targets\": [%s], \"noise\": \"%s\"}\n",
+                work.c_str(), how.unit, sides_json.c_str(), targets_json.c_str(), noise.c_str()) < 0) {
+            std::perror(path);
+            std::exit(2);
+        }
+        std::fclose(file);
+    }
 }
 
 } // namespace bench

@@ -2,6 +2,7 @@
 // on a stack that was used before: made, entered, and left.
 
 #include "bare.h"
+#include "peer.h"
 #include "sides.h"
 
 #include "coir.h"
@@ -51,11 +52,22 @@ double ours_all_at_once() {
 
 int main() {
     bench::bare_stacks const stacks(count);
+    std::string const times = std::to_string(count);
+    auto const peers = [&](std::string const& work, std::vector<bench::side> sides,
+                           std::vector<std::string> const& names) {
+        for (auto const& each : names) sides.push_back(bench::peer(each, work + " " + times));
+        return sides;
+    };
     bench::compare(
         "spawn and join, one at a time",
-        {{"make_fcontext and jump", [&] { return bare_one_at_a_time(stacks); }}, {"coir", ours_one_at_a_time}},
-        {{60, ""}}, {.runs = 31});
-    bench::compare("spawn 10,000, join all, each",
-                   {{"make_fcontext and jump", [&] { return bare_all_at_once(stacks); }}, {"coir", ours_all_at_once}},
-                   {{45, ""}}, {.runs = 31});
+        peers("spawn",
+              {{"make_fcontext and jump", [&] { return bare_one_at_a_time(stacks); }}, {"coir", ours_one_at_a_time}},
+              {"state threads", "boost fiber", "go", "gevent", "pth"}),
+        {{60, ""}, {1 / 4.0, "go"}, {1 / 4.0, "boost fiber"}}, {.runs = 31});
+    bench::compare(
+        "spawn 10,000, join all, each",
+        peers("spawn_all",
+              {{"make_fcontext and jump", [&] { return bare_all_at_once(stacks); }}, {"coir", ours_all_at_once}},
+              {"state threads", "boost fiber", "go", "gevent"}),
+        {{45, ""}}, {.runs = 31});
 }

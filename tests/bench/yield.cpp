@@ -2,6 +2,7 @@
 // the next. The main thread is one of the N on both sides, and holds the clock.
 
 #include "bare.h"
+#include "peer.h"
 #include "sides.h"
 
 #include "coir.h"
@@ -102,21 +103,31 @@ double ours(std::size_t count, std::size_t rounds, bool random) {
 }
 
 template <int depth = 0>
-void row(std::string const& work, std::size_t count, bool random, bench::target const& wanted) {
+void row(std::string const& work, std::size_t count, bool random, std::vector<bench::target> const& wanted,
+         std::vector<std::string> const& peers) {
     std::size_t const rounds = std::max<std::size_t>(2'000'000 / count, 20);
-    bench::compare(work,
-                   {{"jump_fcontext", [=] { return bare<depth>(count, rounds, random); }},
-                    {"coir", [=] { return ours<depth>(count, rounds, random); }}},
-                   {wanted});
+    std::vector<bench::side> sides{{"jump_fcontext", [=] { return bare<depth>(count, rounds, random); }},
+                                   {"coir", [=] { return ours<depth>(count, rounds, random); }}};
+    for (auto const& each : peers) { // fewer turns: some take a hundred times as long
+        std::size_t const turns = std::max<std::size_t>(200'000 / count, 2);
+        sides.push_back(bench::peer(each, "yield " + std::to_string(count) + " " + std::to_string(turns) + " " +
+                                              std::to_string(depth)));
+    }
+    bench::compare(work, sides, wanted);
 }
 
 } // namespace
 
 int main() {
-    row("yield, 10 fibers", 10, false, {1.6, "jump_fcontext"});
-    row("yield, 1,000 fibers", 1'000, false, {1.6, "jump_fcontext"});
-    row<8>("yield, 10 fibers, at call depth 8", 10, false, {15, ""});
-    row<16>("yield, 10 fibers, at call depth 16", 10, false, {25, ""});
-    row("yield, 100,000 fibers, in order", 100'000, false, {35, ""});
-    row("yield, 100,000 fibers, random order", 100'000, true, {35, ""});
+    std::vector<std::string> const all{"boost fiber", "go", "state threads", "gevent", "pth"};
+    std::vector<bench::target> const wanted{{1.6, "jump_fcontext"}, {1 / 2.0, "boost fiber"}, {1 / 6.0, "go"}};
+    row("yield, 10 fibers", 10, false, wanted, all);
+    row("yield, 1,000 fibers", 1'000, false, wanted, all);
+    row<8>("yield, 10 fibers, at call depth 8", 10, false, {{15, ""}, {0.25, "jump_fcontext"}}, {"boost fiber", "go"});
+    row<16>("yield, 10 fibers, at call depth 16", 10, false, {{25, ""}, {0.25, "jump_fcontext"}},
+            {"boost fiber", "go"});
+    // The peers' run in the order in which they were made, the easiest.
+    row("yield, 100,000 fibers, in order", 100'000, false, {{35, ""}, {1 / 2.5, "boost fiber"}}, {"boost fiber", "go"});
+    row("yield, 100,000 fibers, random order", 100'000, true, {{35, ""}, {1 / 2.5, "boost fiber"}},
+        {"boost fiber", "go"});
 }

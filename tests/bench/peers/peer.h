@@ -1,0 +1,102 @@
+// What the peers' programs share. Each is asked by a measurement (tests/bench/peer.h): a line on stdin names a work and
+// its numbers, "yield 10 200000 8"; the run's cost of one operation goes to stdout, and the end of stdin ends the
+// program.
+//
+//     yield FIBERS TURNS DEPTH   ns of a yield: FIBERS fibers, main among them, yield TURNS times each, below DEPTH
+//     calls spawn COUNT                ns to make a fiber and join it, one at a time spawn_all COUNT            ns each
+//     to make COUNT fibers and join them all channel COUNT              ns of a round trip between two fibers over two
+//     channels that keep nothing, or one item mutex COUNT                ns of lock, yield, unlock, with two fibers
+//     sleep COUNT                ms of CPU in all for COUNT fibers that each sleep once, until moments spread over a
+//     second memory COUNT               bytes, page tables included, of each of COUNT fibers that are parked
+//
+// CPU time is that of the process, whose only thread does everything.
+#pragma once
+
+#include <cstddef>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <iostream>
+#include <map>
+#include <sstream>
+#include <string>
+#include <time.h>
+#include <vector>
+
+namespace bench {
+
+using numbers = std::vector<std::size_t>;
+
+inline double process_cpu() {
+    timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return double(now.tv_sec) * 1e9 + double(now.tv_nsec);
+}
+
+template <class Work>
+double cpu_of_each(std::size_t count, Work&& work) {
+    double const start = process_cpu();
+    work();
+    return (process_cpu() - start) / double(count);
+}
+
+// A moment within the next second for the i-th of those that sleep, in microseconds from now: spread evenly, out of
+// order.
+inline long moment_of(std::size_t i) { return 100'000 + long(i * 2'654'435'761u % 1'000'000); }
+
+// Calls `leaf` below `depth` calls, each of a function of its own.
+template <int depth, class Leaf>
+[[gnu::noinline]] void below(Leaf& leaf) {
+    if constexpr (depth == 1)
+        leaf();
+    else
+        below<depth - 1>(leaf);
+    asm volatile(""); // no tail call
+}
+
+template <class Leaf>
+void at_depth(std::size_t depth, Leaf leaf) {
+    switch (depth) {
+    case 0: return leaf();
+    case 8: return below<8>(leaf);
+    case 16: return below<16>(leaf);
+    }
+    std::abort();
+}
+
+// Resident bytes of the process, and of its page tables.
+inline double memory_now() {
+    std::FILE* const status = std::fopen("/proc/self/status", "r");
+    double bytes = 0;
+    for (char line[256]; status && std::fgets(line, sizeof line, status);) {
+        long kilobytes = 0;
+        if (std::sscanf(line, "VmRSS: %ld", &kilobytes) == 1 || std::sscanf(line, "VmPTE: %ld", &kilobytes) == 1)
+            bytes += double(kilobytes) * 1024;
+    }
+    if (!status || bytes == 0) {
+        std::perror("read VmRSS and VmPTE of /proc/self/status");
+        std::exit(2);
+    }
+    std::fclose(status);
+    return bytes;
+}
+
+// Answers until there is nothing more to be asked. Returns main's status.
+inline int answer(std::map<std::string, std::function<double(numbers const&)>> const& works) {
+    for (std::string line; std::getline(std::cin, line);) {
+        std::istringstream words(line);
+        std::string work;
+        words >> work;
+        numbers of;
+        for (std::size_t number; words >> number;) of.push_back(number);
+        auto const known = works.find(work);
+        if (known == works.end()) {
+            std::cerr << "no such work: " << line << '\n';
+            return 2;
+        }
+        std::cout << known->second(of) << std::endl;
+    }
+    return 0;
+}
+
+} // namespace bench
