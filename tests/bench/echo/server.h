@@ -31,18 +31,28 @@ inline void say_where(int port) {
     std::fflush(stdout);
 }
 
-/// Listens on a port of the kernel's choice, and says it.
-inline int listen_and_say(int more_flags) {
+/// A socket that listens on a port of the kernel's choice.
+inline int listen_anywhere(int more_flags = 0) {
     int const fd = checked(socket(AF_INET, SOCK_STREAM | more_flags, 0), "socket");
     sockaddr_in where{};
     where.sin_family = AF_INET;
     where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof where;
-    auto* const native = reinterpret_cast<sockaddr*>(&where);
-    checked(bind(fd, native, size), "bind");
+    checked(bind(fd, reinterpret_cast<sockaddr*>(&where), sizeof where), "bind");
     checked(listen(fd, SOMAXCONN), "listen");
-    checked(getsockname(fd, native, &size), "getsockname");
-    say_where(ntohs(where.sin_port));
+    return fd;
+}
+
+inline int port_of(int fd) {
+    sockaddr_in where{};
+    socklen_t size = sizeof where;
+    checked(getsockname(fd, reinterpret_cast<sockaddr*>(&where), &size), "getsockname");
+    return ntohs(where.sin_port);
+}
+
+/// The same, and says it.
+inline int listen_and_say(int more_flags) {
+    int const fd = listen_anywhere(more_flags);
+    say_where(port_of(fd));
     return fd;
 }
 
