@@ -5,6 +5,7 @@
 #include "hub/fiber.h"
 #include "hub/offload.h"
 #include "hub/select.h"
+#include "hub/semaphore.h"
 #include "hub/timeout.h"
 #include "tests/hub/gate.h"
 #include "tests/rerun.h"
@@ -319,8 +320,9 @@ TEST(thread_pool, exceptions_that_nobody_asks_for_are_reported) {
         EXPECT_NE(seen.exception(), nullptr);
         EXPECT_THROW(one.apply([] { throw tried{}; }), tried);
         {
-            auto const dropped = one.imap([](int) { throw tried{}; }, {1, 2}, 2);
-            coir::idle(); // both were spawned
+            coir::semaphore begun{0};
+            auto const dropped = one.imap([&](int) { begun.release(), throw tried{}; }, {1, 2}, 2);
+            for (int i = 0; i < 2; ++i) begun.acquire();
             EXPECT_TRUE(one.join());
         }
     }

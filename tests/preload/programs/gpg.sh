@@ -10,7 +10,7 @@ gpg --batch --list-keys --with-colons 2>/dev/null | cut -d: -f1 | tr '\n' ' '; e
 seq 20000 >many
 (sleep 0.03; cat many) | $gpg --sign | (sleep 0.03; cat) | $gpg --decrypt 2>/dev/null | sha256sum
 $gpg --encrypt -r a@example.org <many | $gpg --decrypt 2>/dev/null | sha256sum
-$gpg --detach-sign many; echo more >>many; gpg --batch --quiet --verify many.sig many 2>&1 | grep -c BAD
+$gpg --detach-sign many; echo more >>many; gpg --batch --quiet --verify many.sig many 2>&1 | grep -c 'BAD signature'
 (sleep 0.02; cat many) | gpg --batch --print-md sha256
 $gpg --symmetric --s2k-count 65536 <many | gpg --batch --quiet --pinentry-mode loopback --passphrase wrong --decrypt 2>/dev/null || echo "status $?"
 gpg-connect-agent 'getinfo version' /bye | tail -n 1
