@@ -71,11 +71,7 @@ void echo_through_the_shim(std::size_t count) {
     coir::yield(); // from here on this is a fiber
     int const listener = bench::listen_anywhere();
     asking const other(bench::port_of(listener), count);
-    int const peer = bench::checked(accept(listener, nullptr, nullptr), "accept");
-    std::array<char, bench::room> buffer;
-    for (ssize_t n; (n = read(peer, buffer.data(), buffer.size())) > 0;)
-        if (write(peer, buffer.data(), std::size_t(n)) != n) break;
-    close(peer);
+    bench::echo_plainly(bench::checked(accept(listener, nullptr, nullptr), "accept"));
 }
 
 } // namespace

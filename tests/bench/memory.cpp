@@ -6,6 +6,7 @@
 #include "child.h"
 #include "peer.h"
 #include "sides.h"
+#include "work.h"
 
 #include "coir.h"
 
@@ -16,28 +17,11 @@ namespace {
 
 std::size_t count = 100'000;
 
-// Bytes resident, and of page tables.
-double memory_now() {
-    std::FILE* status = std::fopen("/proc/self/status", "r");
-    double bytes = 0;
-    for (char line[256]; status && std::fgets(line, sizeof line, status);) {
-        long kilobytes = 0;
-        if (std::sscanf(line, "VmRSS: %ld", &kilobytes) == 1 || std::sscanf(line, "VmPTE: %ld", &kilobytes) == 1)
-            bytes += double(kilobytes) * 1024;
-    }
-    if (bytes == 0) {
-        std::perror("read VmRSS and VmPTE of /proc/self/status");
-        std::exit(2);
-    }
-    std::fclose(status);
-    return bytes;
-}
-
 double bare_page() {
-    double const before = memory_now();
+    double const before = bench::memory_now();
     bench::bare_stacks const stacks(count);
     for (std::size_t i = 0; i < count; ++i) stacks.top(i)[-1] = std::byte{1};
-    return (memory_now() - before) / double(count);
+    return (bench::memory_now() - before) / double(count);
 }
 
 enum class moment { parked, ended, trimmed };
@@ -48,7 +32,7 @@ template <moment when>
 double ours() {
     std::vector<coir::fiber<void>> fibers(count);
     coir::yield(); // makes the hub
-    double const before = memory_now();
+    double const before = bench::memory_now();
     bool open = false;
     auto const gate = coir::spawn([&open] {
         while (!open) coir::yield();
@@ -61,7 +45,7 @@ double ours() {
         fibers.assign(count, {});
     }
     if (when == moment::trimmed) coir::sleep(std::chrono::seconds(4));
-    return (memory_now() - before) / double(count);
+    return (bench::memory_now() - before) / double(count);
 }
 
 } // namespace

@@ -97,10 +97,12 @@ inline void compare(std::string const& work, std::vector<side> sides, std::vecto
     char const* const only = std::getenv("COIR_BENCH"); // rows whose name contains it
     if (only && work.find(only) == std::string::npos) return;
     std::printf("%s\n", work.c_str());
-    std::erase_if(sides, [](side const& each) {
-        if (!each.run) std::printf("  %-24s not built\n", each.name.c_str());
+    std::vector<std::string> not_built;
+    std::erase_if(sides, [&](side const& each) {
+        if (!each.run) not_built.push_back(each.name);
         return !each.run;
     });
+    for (auto const& each : not_built) std::printf("  %-24s not built\n", each.c_str());
     std::vector<std::vector<double>> costs(sides.size());
     for (auto const& each : sides) each.run(); // faults pages in, loads code
     long const before = detail::involuntary_switches();
@@ -113,7 +115,9 @@ inline void compare(std::string const& work, std::vector<side> sides, std::vecto
     auto const cost = [&](std::string const& name) -> std::optional<double> {
         for (std::size_t s = 0; s < sides.size(); ++s)
             if (sides[s].name == name) return results[s].median;
-        return std::nullopt;
+        if (std::ranges::count(not_built, name)) return std::nullopt;
+        std::fprintf(stderr, "%s: no side is named '%s'\n", work.c_str(), name.c_str());
+        std::exit(2);
     };
 
     std::string sides_json, targets_json;

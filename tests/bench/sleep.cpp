@@ -7,6 +7,7 @@
 #include "child.h"
 #include "peer.h"
 #include "sides.h"
+#include "work.h"
 
 #include "coir.h"
 
@@ -21,11 +22,6 @@ namespace {
 
 std::size_t count = 100'000;
 
-// Spread evenly, out of order; the peers' are the same (peers/peer.h).
-std::chrono::microseconds moment_of(std::size_t i) {
-    return std::chrono::microseconds(100'000 + long(i * 2'654'435'761u % 1'000'000));
-}
-
 double ms_of(double ns) { return ns * 1e-6; }
 
 double timers() {
@@ -33,7 +29,7 @@ double timers() {
     std::vector<ev_timer> all(count);
     double const used = bench::cost_of_each(1, [&] {
         for (std::size_t i = 0; i < count; ++i) {
-            std::chrono::duration<double> const after = moment_of(i);
+            std::chrono::duration<double> const after = bench::moment_of(i);
             ev_timer_init(
                 &all[i], [](struct ev_loop*, ev_timer*, int) {}, after.count(), 0);
             ev_timer_start(loop, &all[i]);
@@ -48,7 +44,8 @@ double fibers() {
     std::vector<coir::fiber<void>> all(count);
     auto const now = std::chrono::steady_clock::now();
     return ms_of(bench::cost_of_each(1, [&] {
-        for (std::size_t i = 0; i < count; ++i) all[i] = coir::spawn([at = now + moment_of(i)] { coir::sleep(at); });
+        for (std::size_t i = 0; i < count; ++i)
+            all[i] = coir::spawn([at = now + bench::moment_of(i)] { coir::sleep(at); });
         coir::joinall(all);
         all.clear();
     }));

@@ -4,6 +4,7 @@
 #include "bare.h"
 #include "peer.h"
 #include "sides.h"
+#include "work.h"
 
 #include "coir.h"
 
@@ -17,25 +18,6 @@ namespace {
 using bench::fcontext_t;
 using bench::jump_fcontext;
 using bench::transfer_t;
-
-// Calls `leaf` below `depth` calls, each of a function of its own: processors predict where a `ret` goes from
-// the calls that went before, and one recursive function would be predicted by accident.
-template <int depth, class Leaf>
-[[gnu::noinline]] void below(Leaf& leaf) {
-    if constexpr (depth == 1)
-        leaf();
-    else
-        below<depth - 1>(leaf);
-    asm volatile(""); // no tail call
-}
-
-template <int depth, class Leaf>
-void at_depth(Leaf leaf) {
-    if constexpr (depth == 0)
-        leaf();
-    else
-        below<depth>(leaf);
-}
 
 // In which order the fibers come to run: as they were made, or at random.
 std::vector<std::size_t> order_of(std::size_t count, bool random) {
@@ -60,7 +42,7 @@ void run_for_ever(transfer_t came) {
     auto* const previous = static_cast<ring_node*>(came.data);
     previous->at = came.fctx;
     ring_node& self = *previous->next;
-    for (;;) at_depth<depth>([&self] { self.hand_over(); });
+    for (;;) bench::at_depth<depth>([&self] { self.hand_over(); });
 }
 
 template <int depth>
@@ -72,7 +54,7 @@ double bare(std::size_t count, std::size_t rounds, bool random) {
         ring[order[i]].next = &ring[order[(i + 1) % count]];
         if (i > 0) ring[order[i]].at = stacks.make(order[i], run_for_ever<depth>);
     }
-    auto const turn = [&ring] { at_depth<depth>([&ring] { ring[0].hand_over(); }); };
+    auto const turn = [&ring] { bench::at_depth<depth>([&ring] { ring[0].hand_over(); }); };
     for (int i = 0; i < 2; ++i) turn();
     return bench::cost_of_each(count * rounds, [&] {
         for (std::size_t i = 0; i < rounds; ++i) turn();
@@ -82,7 +64,7 @@ double bare(std::size_t count, std::size_t rounds, bool random) {
 template <int depth>
 double ours(std::size_t count, std::size_t rounds, bool random) {
     bool stop = false;
-    auto const turn = [] { at_depth<depth>([] { coir::yield(); }); };
+    auto const turn = [] { bench::at_depth<depth>([] { coir::yield(); }); };
     // Those who sleep wake in the order of their deadlines, which all pass before they are looked at.
     auto const order = order_of(count, random);
     auto const soon = std::chrono::steady_clock::now() + std::chrono::milliseconds(300);

@@ -1,12 +1,14 @@
 // What the echo servers of echo.cpp share: where they listen, which they say, and that they hold many connections.
 #pragma once
 
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <netinet/in.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <system_error>
+#include <unistd.h>
 
 namespace bench {
 
@@ -54,6 +56,14 @@ inline int listen_and_say(int more_flags) {
     int const fd = listen_anywhere(more_flags);
     say_where(port_of(fd));
     return fd;
+}
+
+/// In plain blocking calls, until the peer ends.
+inline void echo_plainly(int peer) {
+    std::array<char, room> buffer;
+    for (ssize_t n; (n = read(peer, buffer.data(), buffer.size())) > 0;)
+        if (write(peer, buffer.data(), std::size_t(n)) != n) break;
+    close(peer);
 }
 
 } // namespace bench

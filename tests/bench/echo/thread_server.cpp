@@ -2,21 +2,10 @@
 
 #include "tests/bench/echo/server.h"
 
-#include <array>
 #include <thread>
-#include <unistd.h>
 
 int main() {
     bench::raise_descriptor_limit();
     int const listener = bench::listen_and_say(0);
-    for (;;)
-        std::thread(
-            [](int peer) {
-                std::array<char, bench::room> buffer;
-                for (ssize_t n; (n = read(peer, buffer.data(), buffer.size())) > 0;)
-                    if (write(peer, buffer.data(), std::size_t(n)) != n) break;
-                close(peer);
-            },
-            bench::checked(accept(listener, nullptr, nullptr), "accept"))
-            .detach();
+    for (;;) std::thread(bench::echo_plainly, bench::checked(accept(listener, nullptr, nullptr), "accept")).detach();
 }

@@ -82,9 +82,7 @@ double sleep_all(std::size_t count) {
     std::vector<fibers::fiber> all(count);
     return 1e-6 * bench::cpu_of_each(1, [&] {
                for (std::size_t i = 0; i < count; ++i)
-                   all[i] = spawn([at = now + std::chrono::microseconds(bench::moment_of(i))] {
-                       boost::this_fiber::sleep_until(at);
-                   });
+                   all[i] = spawn([at = now + bench::moment_of(i)] { boost::this_fiber::sleep_until(at); });
                for (auto& one : all) one.join();
            });
 }

@@ -12,8 +12,9 @@
 // CPU time is that of the process, whose only thread does everything.
 #pragma once
 
+#include "../work.h"
+
 #include <cstddef>
-#include <cstdio>
 #include <cstdlib>
 #include <functional>
 #include <iostream>
@@ -40,45 +41,14 @@ double cpu_of_each(std::size_t count, Work&& work) {
     return (process_cpu() - start) / double(count);
 }
 
-// A moment within the next second for the i-th of those that sleep, in microseconds from now: spread evenly, out of
-// order.
-inline long moment_of(std::size_t i) { return 100'000 + long(i * 2'654'435'761u % 1'000'000); }
-
-// Calls `leaf` below `depth` calls, each of a function of its own.
-template <int depth, class Leaf>
-[[gnu::noinline]] void below(Leaf& leaf) {
-    if constexpr (depth == 1)
-        leaf();
-    else
-        below<depth - 1>(leaf);
-    asm volatile(""); // no tail call
-}
-
 template <class Leaf>
 void at_depth(std::size_t depth, Leaf leaf) {
     switch (depth) {
-    case 0: return leaf();
-    case 8: return below<8>(leaf);
-    case 16: return below<16>(leaf);
+    case 0: return at_depth<0>(leaf);
+    case 8: return at_depth<8>(leaf);
+    case 16: return at_depth<16>(leaf);
     }
     std::abort();
-}
-
-// Resident bytes of the process, and of its page tables.
-inline double memory_now() {
-    std::FILE* const status = std::fopen("/proc/self/status", "r");
-    double bytes = 0;
-    for (char line[256]; status && std::fgets(line, sizeof line, status);) {
-        long kilobytes = 0;
-        if (std::sscanf(line, "VmRSS: %ld", &kilobytes) == 1 || std::sscanf(line, "VmPTE: %ld", &kilobytes) == 1)
-            bytes += double(kilobytes) * 1024;
-    }
-    if (!status || bytes == 0) {
-        std::perror("read VmRSS and VmPTE of /proc/self/status");
-        std::exit(2);
-    }
-    std::fclose(status);
-    return bytes;
 }
 
 // Answers until there is nothing more to be asked. Returns main's status.
