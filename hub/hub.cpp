@@ -68,7 +68,7 @@ bool hub::in_fiber() noexcept { return this_scheduler.owner && this_thread.curre
 
 hub::hub(stack where)
     : context(where, "hub"), thread_ending{&close}, loop_(std::make_unique<loop>(0)),
-      timers_(prctl(PR_GET_TIMERSLACK), steady_now()), trim_([](coir::timer& due) noexcept {
+      timers_(std::max(prctl(PR_GET_TIMERSLACK), 0), steady_now()), trim_([](coir::timer& due) noexcept {
           if (trim_stacks()) hub::current().timers_.set(due, steady_now() + trim_interval);
       }),
       greenlets_(this_thread.first_greenlet), thread_(context_of_thread()), registration_(*this) {

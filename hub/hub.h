@@ -293,9 +293,9 @@ COIR_API void yield();
 /// caller. gevent: idle. Any thread.
 COIR_API void idle();
 
-/// **Parks.** Until `until`; if that has passed already, as yield(). Wakes at the first loop round after it, as late as
-/// the kernel's own sleeps (prctl PR_GET_TIMERSLACK, 50 µs by default) when nothing else keeps the thread busy. Throws
-/// what interrupts the caller. Any thread.
+/// **Parks.** Until `until`; if that has passed already, as yield(). When nothing else keeps the thread busy, late by
+/// its timer slack at most (prctl PR_GET_TIMERSLACK, 50 µs by default) or, if that is more, by a thousandth of the
+/// time ahead, up to 1 ms (hub/timer.h). Throws what interrupts the caller. Any thread.
 COIR_API void sleep(deadline until);
 
 } // namespace coir
