@@ -33,9 +33,9 @@ def build_what_they_need(build, chosen):
     subprocess.run(['ninja', '-C', build, *needed], check=True, stdout=subprocess.DEVNULL)
 
 
-def rows_of(bench):
+def rows_of(build, bench):
     with tempfile.NamedTemporaryFile(mode='r', suffix='.json') as rows:
-        done = subprocess.run(bench['cmd'], env={**os.environ, **bench['env'], 'COIR_BENCH_JSON': rows.name})
+        done = subprocess.run(bench['cmd'], cwd=build, env={**os.environ, **bench['env'], 'COIR_BENCH_JSON': rows.name})
         if done.returncode:
             raise SystemExit(f'bench: {bench["name"]} could not measure: status {done.returncode}')
         return [json.loads(line) for line in rows]
@@ -85,7 +85,7 @@ def main():
     met = missed = 0
     for bench in chosen:
         print(f'== {bench["name"]}', flush=True)
-        rows = rows_of(bench)
+        rows = rows_of(options.build, bench)
         if not rows:
             continue
         (options.into / f'{bench["name"]}.json').write_text(json.dumps(rows, indent=1, ensure_ascii=False) + '\n')
