@@ -111,6 +111,8 @@ private:
     void unreferenced() noexcept override { delete this; }
 };
 
+} // namespace
+
 context& adopt_thread() {
     this_thread.error = &errno;
     this_thread.exceptions = reinterpret_cast<exception_globals*>(abi::__cxa_get_globals());
@@ -118,14 +120,6 @@ context& adopt_thread() {
     at_thread_end(*made);
     this_thread.current = made.get();
     return *made.release();
-}
-
-} // namespace
-
-context& context::current() {
-    if (!this_thread.current) [[unlikely]]
-        return adopt_thread();
-    return *this_thread.current;
 }
 
 void arrive_from_stopped(context& left) noexcept {
@@ -157,6 +151,11 @@ void context::prepare(std::byte* usable_top) noexcept {
     resume_point = make_fcontext(usable_top, std::size_t(usable_top - place.base), context_entry::start);
 }
 
-std::string context::name() const { return given_name ? *given_name : std::string(kind) + "-" + std::to_string(id); }
+std::string context::name() const {
+    if (given_name) return *given_name;
+    std::string made = kind;
+    made += '-';
+    return made += std::to_string(id);
+}
 
 } // namespace coir

@@ -20,6 +20,7 @@
 namespace coir {
 
 class value;
+struct exception_globals;
 struct interruption;
 
 /// @cond internal
@@ -163,6 +164,26 @@ private:
     /// on any thread.
     virtual void abandoned() noexcept {}
 };
+
+// One thread's view. Trivially constructible and initial-exec: a read costs one instruction. The addresses of the
+// thread's errno and exception globals never change, so looking them up once is enough.
+struct thread_state {
+    context* current;
+    int* error;
+    exception_globals* exceptions;
+    std::uint64_t number; // 0 until the thread's first context is made
+    context* last_resort; // goes on when a greenlet ends and none of its ancestors can: the hub's loop, if there is one
+    context* first_greenlet; // those that have begun and not ended, for reports: linked by next_alive
+};
+extern COIR_API constinit thread_local thread_state this_thread __attribute__((tls_model("initial-exec")));
+
+// Makes the context that stands for the thread itself.
+COIR_API context& adopt_thread();
+
+inline context& context::current() {
+    context* const running = this_thread.current;
+    return running ? *running : adopt_thread();
+}
 
 /// Frees a context that was made by placement on its own stack. For unreferenced() of such contexts.
 template <class Context>

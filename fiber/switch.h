@@ -27,18 +27,6 @@ struct exception_globals {
     bool empty() const noexcept { return !(std::uintptr_t(caught) | uncaught); }
 };
 
-// One thread's view. Trivially constructible and initial-exec: a read costs one instruction. The addresses of the
-// thread's errno and exception globals never change, so looking them up once is enough.
-struct thread_state {
-    context* current;
-    int* error;
-    exception_globals* exceptions;
-    std::uint64_t number; // 0 until the thread's first context is made
-    context* last_resort; // goes on when a greenlet ends and none of its ancestors can: the hub's loop, if there is one
-    context* first_greenlet; // those that have begun and not ended, for reports: linked by next_alive
-};
-extern COIR_API constinit thread_local thread_state this_thread __attribute__((tls_model("initial-exec")));
-
 inline void context::become([[maybe_unused]] run_state next) noexcept {
     using enum run_state;
     [[maybe_unused]] auto const allowed = [&] {

@@ -6,8 +6,10 @@
 namespace coir::detail {
 namespace {
 
+bool would_take(waiter_group const& one, waiter_group const* own) noexcept { return &one != own && one.would_take(); }
+
 bool may_be_granted(waiter const& one, waiter_group const* own) noexcept {
-    if (one.group) return one.group != own && one.group->would_take();
+    if (one.group) return would_take(*one.group, own);
     return !one.who->on_this_thread() || (one.epoch == one.who->epoch && one.who->state == run_state::parked);
 }
 
@@ -30,13 +32,15 @@ std::ptrdiff_t channel_base::balance() const noexcept {
     return std::ptrdiff_t(putters_.count()) - std::ptrdiff_t(getters_.count());
 }
 
-waiter* channel_base::meet(wait_queue& others, waiter_group const* own) noexcept {
-    for (;;) {
-        waiter* const one = others.find([own](waiter const& each) { return may_be_granted(each, own); });
-        if (!one) return nullptr;
-        one->unlink();
-        if (grant(*one)) return one;
-    }
+waiter* channel_base::meet_one_of(wait_queue& others, waiter_group const* own) noexcept {
+    waiter* met = nullptr;
+    others.for_each([&](waiter& each) {
+        if (each.group && !would_take(*each.group, own)) return true; // it stays, for the next
+        each.unlink();
+        if (grant(each)) met = &each;
+        return !met;
+    });
+    return met;
 }
 
 bool channel_base::somebody_in(wait_queue& others, waiter_group const* own) noexcept {
@@ -44,13 +48,16 @@ bool channel_base::somebody_in(wait_queue& others, waiter_group const* own) noex
 }
 
 waiter* channel_base::line_up_and_meet(bool& lined_up) {
-    context& self = context::current();
-    lined_up = somebody_in(putters_, nullptr) && hub::in_fiber();
+    lined_up = false;
+    if (putters_.empty()) return nullptr;
+    // Where nobody else is ready the caller would only be before itself.
+    lined_up = !this_scheduler.ready.empty() && somebody_in(putters_, nullptr) && hub::in_fiber();
     if (lined_up) {
+        context& self = *this_thread.current;
         self.become(run_state::ready);
         this_scheduler.ready.push(self);
     }
-    return meet(putters_);
+    return meet_one_of(putters_, nullptr);
 }
 
 bool channel_base::wait(wait_queue& queue, waiter& one, std::unique_lock<thread_lock>& held, deadline until,

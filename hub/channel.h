@@ -35,7 +35,9 @@ protected:
 
     // Grants the longest waiting one of the other side; null if there is none. Not one of `own`, a select() of the
     // caller's.
-    static waiter* meet(wait_queue& others, waiter_group const* own = nullptr) noexcept;
+    static waiter* meet(wait_queue& others, waiter_group const* own = nullptr) noexcept {
+        return others.empty() ? nullptr : meet_one_of(others, own);
+    }
     // One of them waits that, as far as can be seen, can be granted.
     static bool somebody_in(wait_queue& others, waiter_group const* own) noexcept;
     // As meet(putters_), with the caller put into the ready queue before the one that it meets: step_aside() is to
@@ -46,6 +48,8 @@ protected:
     // Grants `one` of a select(), which is possible now.
     static bool claim(waiter& one) noexcept;
     bool leave_case(waiter& one) noexcept; // takes the lock itself; it was served
+
+    static waiter* meet_one_of(wait_queue& others, waiter_group const* own) noexcept;
 
     // Without the lock: **Parks**, behind who was met, or where the caller stands in the ready queue.
     static void step_back(bool was_here) noexcept;

@@ -42,24 +42,27 @@ constexpr std::int64_t trim_interval = 1'000'000'000; // ns
 } // namespace
 
 hub& hub::current() {
-    if (!this_scheduler.owner) [[unlikely]] {
-        hub_was_made.store(true, std::memory_order_relaxed); // before it makes descriptors
-        prepare_to_watch_throws();
-        context::current();                                // the thread's own context outlives the hub
-        stack const place = acquire_stack(hub_stack_size); // and so does the thread's cache of stacks
-        hub* made;
-        try {
-            made = new hub(place);
-        } catch (...) {
-            release_stack(place);
-            throw;
-        }
-        at_thread_end(*made); // which the thread's own context has prepared: it does not throw
-        this_scheduler.owner = made;
-        this_scheduler.loop = made;
-        this_thread.last_resort = made;
+    hub* const present = this_scheduler.owner;
+    return present ? *present : make_for_this_thread();
+}
+
+hub& hub::make_for_this_thread() {
+    hub_was_made.store(true, std::memory_order_relaxed); // before it makes descriptors
+    prepare_to_watch_throws();
+    context::current();                                // the thread's own context outlives the hub
+    stack const place = acquire_stack(hub_stack_size); // and so does the thread's cache of stacks
+    hub* made;
+    try {
+        made = new hub(place);
+    } catch (...) {
+        release_stack(place);
+        throw;
     }
-    return *this_scheduler.owner;
+    at_thread_end(*made); // which the thread's own context has prepared: it does not throw
+    this_scheduler.owner = made;
+    this_scheduler.loop = made;
+    this_thread.last_resort = made;
+    return *made;
 }
 
 hub* hub::existing() noexcept { return this_scheduler.owner; }
@@ -68,7 +71,7 @@ bool hub::in_fiber() noexcept { return this_scheduler.owner && this_thread.curre
 
 hub::hub(stack where)
     : context(where, "hub"), thread_ending{&close}, loop_(std::make_unique<loop>(0)),
-      timers_(std::max(prctl(PR_GET_TIMERSLACK), 0), steady_now()), trim_([](coir::timer& due) noexcept {
+      timers_(std::max(prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0), 0), steady_now()), trim_([](coir::timer& due) noexcept {
           if (trim_stacks()) hub::current().timers_.set(due, steady_now() + trim_interval);
       }),
       greenlets_(this_thread.first_greenlet), thread_(context_of_thread()), registration_(*this) {
@@ -285,20 +288,6 @@ void hub::wait_until_idle() {
 
 void idle() { hub::current().wait_until_idle(); }
 
-void hub::enlist(context& born) noexcept {
-    born.next_alive = first_alive_;
-    born.previous_alive = nullptr;
-    if (first_alive_) first_alive_->previous_alive = &born;
-    first_alive_ = &born;
-    ++alive_;
-}
-
-void hub::strike(context& ended) noexcept {
-    (ended.previous_alive ? ended.previous_alive->next_alive : first_alive_) = ended.next_alive;
-    if (ended.next_alive) ended.next_alive->previous_alive = ended.previous_alive;
-    --alive_;
-}
-
 std::string hub::report() const {
     std::string lines;
     auto const line = [&](context& one) {
@@ -379,7 +368,7 @@ void hub::after_fork() {
 
 namespace {
 
-// Where nobody else is ready, or the loop is to have its turn.
+// Where the loop is to have its turn, or there is none yet.
 [[gnu::noinline]] void step_back_to_loop() {
     context& self = fiber_that_waits();
     scheduler& here = this_scheduler;
@@ -390,8 +379,9 @@ namespace {
 
 [[gnu::always_inline]] inline void step_back_now() {
     scheduler& here = this_scheduler;
-    if (here.ready.empty() || --here.budget < 0) [[unlikely]]
+    if (--here.budget < 0) [[unlikely]]
         return step_back_to_loop();
+    if (here.ready.empty()) return; // nobody else can run
     context& self = *this_thread.current;
     assert(&self != here.loop);
     self.become(run_state::ready);

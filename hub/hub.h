@@ -176,8 +176,18 @@ public:
     unsigned forks() const noexcept { return forks_; }
     /// **Parks.** See coir::idle.
     void wait_until_idle();
-    void enlist(context& born) noexcept;
-    void strike(context& ended) noexcept;
+    void enlist(context& born) noexcept {
+        born.next_alive = first_alive_;
+        born.previous_alive = nullptr;
+        if (first_alive_) first_alive_->previous_alive = &born;
+        first_alive_ = &born;
+        ++alive_;
+    }
+    void strike(context& ended) noexcept {
+        (ended.previous_alive ? ended.previous_alive->next_alive : first_alive_) = ended.next_alive;
+        if (ended.next_alive) ended.next_alive->previous_alive = ended.previous_alive;
+        --alive_;
+    }
     /// From now until unwatch_fd(), `one` waits for its descriptor; false if that is not open.
     bool watch_fd(fd_waiter& one) { return one.fd >= 0 && event_loop().add(one); }
     /// Also if it was refused, and if the hub's loop has become another one in a forked child.
@@ -204,6 +214,7 @@ public:
     /// @endcond
 
 private:
+    [[gnu::noinline]] static hub& make_for_this_thread();
     friend class ring;
     friend struct hub_at_fork;
     explicit hub(stack where);

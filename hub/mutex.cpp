@@ -9,12 +9,16 @@ namespace coir {
 
 bool mutex::lock(deadline until) {
     context& self = context::current();
-    std::unique_lock held{lock_};
-    if (!holder_) {
-        holder_ = self.id;
-        return true;
-    }
-    if (holder_ == self.id)
+    lock_.lock();
+    if (holder_) return lock_held(until);
+    holder_ = self.id;
+    lock_.unlock();
+    return true;
+}
+
+bool mutex::lock_held(deadline until) {
+    std::unique_lock held{lock_, std::adopt_lock};
+    if (context& self = *this_thread.current; holder_ == self.id)
         throw std::system_error(std::make_error_code(std::errc::resource_deadlock_would_occur),
                                 "lock: " + self.name() + " holds the mutex already");
     return waiting_.wait(held, until, "mutex"); // unlock() has made this fiber its holder
@@ -30,20 +34,27 @@ bool mutex::try_lock() noexcept {
 
 void mutex::unlock() {
     context& self = context::current();
-    std::unique_lock held{lock_};
-    if (holder_ != self.id) {
-        std::uint64_t const other = holder_;
-        held.unlock();
-        throw std::system_error(std::make_error_code(std::errc::operation_not_permitted),
-                                "unlock: " + (other ? "number " + std::to_string(other) + " holds" : "nobody holds") +
-                                    " the mutex, not " + self.name());
-    }
+    lock_.lock();
+    std::uint64_t const holder = holder_;
+    bool const mine = holder == self.id;
+    if (mine) hand_over();
+    lock_.unlock();
+    if (!mine) throw_not_mine(holder);
+}
+
+void mutex::hand_over() noexcept {
     while (!waiting_.empty()) {
         waiter& next = waiting_.pop();
         holder_ = next.who->id;
         if (grant(next)) return;
     }
     holder_ = 0;
+}
+
+void mutex::throw_not_mine(std::uint64_t holder) {
+    std::string const who = holder ? "number " + std::to_string(holder) : "nobody";
+    throw std::system_error(std::make_error_code(std::errc::operation_not_permitted),
+                            "unlock: " + who + " holds the mutex, not " + context::current().name());
 }
 
 bool mutex::locked() const noexcept {

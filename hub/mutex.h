@@ -47,6 +47,9 @@ private:
     friend class rlock;
     friend class condition;
     bool is_mine() const noexcept;
+    bool lock_held(deadline until); // by somebody; lock_ is locked, and not any more when it returns
+    void hand_over() noexcept;
+    [[noreturn]] static void throw_not_mine(std::uint64_t holder);
     void lock_through(); // whatever interrupts
 
     thread_lock mutable lock_;

@@ -31,7 +31,7 @@ wake_reason wait_queue::wait_quietly(waiter& one, std::unique_lock<thread_lock>&
     one.epoch = self.epoch;
     push(one);
     held.unlock();
-    wake_reason const why = park(self, what, on, until);
+    wake_reason const why = until.is_never() ? park(self, what, on) : park(self, what, on, until); // the first is inline
     held.lock(); // whoever granted it has let go of it then
     if (one.queued()) one.unlink();
     return one.granted ? wake_reason::ready : why;

@@ -29,6 +29,29 @@ TEST(channel, put_and_get_wait_for_each_other) {
     EXPECT_EQ(log, "gpgpgp") << "of the two that meet, the one that gets goes on first";
 }
 
+// Its deadline has passed in the same moment, but it has not run yet: it stands in the queue, and is passed over.
+TEST(channel, one_whose_wait_is_over_is_not_served) {
+    coir::channel<int> it;
+    auto const moment = std::chrono::steady_clock::now() + 2ms;
+    bool was_over = true;
+    auto const putting = coir::spawn([&] {
+        coir::sleep(moment);
+        EXPECT_FALSE(was_over) << "it is woken after this one";
+        EXPECT_FALSE(it.try_put(1));
+        it.put(2);
+    });
+    auto const late = coir::spawn([&] {
+        was_over = false;
+        auto const got = it.get(moment);
+        was_over = true;
+        EXPECT_FALSE(got);
+    });
+    coir::yield();
+    late.join();
+    EXPECT_EQ(it.get(), 2);
+    putting.join();
+}
+
 TEST(channel, keeps_nothing) {
     coir::channel<std::unique_ptr<int>> it;
     auto item = std::make_unique<int>(1);

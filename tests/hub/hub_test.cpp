@@ -164,6 +164,30 @@ TEST(hub, a_busy_yielder_starves_nobody) {
     close(ends[1]);
 }
 
+// A yield returns at once where nobody else is ready, but not for ever.
+TEST(hub, one_that_alone_is_ready_starves_nobody) {
+    int ends[2];
+    ASSERT_EQ(pipe(ends), 0);
+    bool slept = false, read = false, posted = false;
+    auto sleeping = coir::spawn([&] {
+        coir::sleep(1ms);
+        slept = true;
+    });
+    auto reading = coir::spawn([&] {
+        EXPECT_EQ(hub::wait_fd(ends[0], hub::readable), coir::wake_reason::ready);
+        read = true;
+    });
+    hub& here = hub::current();
+    std::thread other([&] {
+        EXPECT_EQ(write(ends[1], "x", 1), 1);
+        here.post([&] { posted = true; });
+    });
+    while (!(slept && read && posted)) coir::yield();
+    other.join();
+    close(ends[0]);
+    close(ends[1]);
+}
+
 TEST(hub, yield_takes_turns) {
     std::string order;
     auto const body = [&order](char name) {
