@@ -192,12 +192,32 @@ std::size_t parse_size(char const* text) {
 } // namespace
 
 std::size_t default_stack_size() {
-    static std::size_t const size = [] {
+    // Not a static variable of a function's: a fork in the moment of its making would leave it locked in the child.
+    static constinit std::atomic<std::size_t> known{0};
+    std::size_t size = known.load(std::memory_order_relaxed);
+    if (size == 0) [[unlikely]] {
         char const* text = std::getenv("COIR_STACK_SIZE");
-        return text ? parse_size(text) : std::size_t{64} * 1024;
-    }();
+        size = text ? parse_size(text) : std::size_t{64} * 1024;
+        known.store(size, std::memory_order_relaxed);
+    }
     return size;
 }
+
+namespace {
+
+// How far below a stack's top what is placed there begins: in steps, so that not all fight for the same cache sets.
+std::size_t stagger(stack where) noexcept {
+    constexpr std::size_t steps = 48, step = 64;
+    return reinterpret_cast<std::uintptr_t>(where.base) / stack_guard_size % steps * step;
+}
+
+void fetch_top(stack where) noexcept {
+    constexpr std::size_t line = 64, control_block = 5;
+    std::byte* const end = where.top() - stagger(where);
+    for (std::size_t i = 1; i <= control_block + 1; ++i) __builtin_prefetch(end - i * line, 1);
+}
+
+} // namespace
 
 stack acquire_stack(std::size_t size) {
     if (size == 0) size = default_stack_size();
@@ -210,14 +230,17 @@ stack acquire_stack(std::size_t size) {
         report_overflows_on_this_thread();
     }
     auto& warm = cache->classes[index];
+    size = size_of_class(index);
     if (warm.idle.empty()) {
         warm.low_water = 0;
-        return {stack_pool::instance().acquire(index), size_of_class(index)};
+        return {stack_pool::instance().acquire(index), size};
     }
     std::byte* base = warm.idle.back();
     warm.idle.pop_back();
-    warm.low_water = std::min(warm.low_water, warm.idle.size());
-    return {base, size_of_class(index)};
+    std::size_t const left = warm.idle.size();
+    warm.low_water = std::min(warm.low_water, left);
+    if (left > 1) fetch_top({warm.idle[left - 2], size}); // after some others: the page, and what will lie there first
+    return {base, size};
 }
 
 void release_stack(stack unused) noexcept {
@@ -245,9 +268,8 @@ bool trim_stacks() noexcept {
 stack_guard guard_in_use() noexcept { return guard_kind.load(std::memory_order_relaxed); }
 
 std::byte* place_on_top(stack where, std::size_t bytes) {
-    constexpr std::size_t steps = 48, step = 64;
-    auto const slot = reinterpret_cast<std::uintptr_t>(where.base) / stack_guard_size;
-    std::size_t const below_top = slot % steps * step + (bytes + step - 1) / step * step;
+    constexpr std::size_t line = 64;
+    std::size_t const below_top = stagger(where) + (bytes + line - 1) / line * line;
     if (below_top > where.size / 2)
         fail(EINVAL, "a function with " + std::to_string(bytes) + " bytes of captures and arguments on a stack of " +
                          std::to_string(where.size) + " bytes: it may take half");

@@ -52,6 +52,7 @@ struct target {
 
 struct options {
     int runs = 11;
+    int in_a_row = 1; // of which a run is the mean: for what is short, and would pay for the caches of the side before
     char const* unit = "ns";
 };
 
@@ -91,11 +92,12 @@ inline std::string noise(std::vector<result> const& results, long preempted, int
 } // namespace detail
 
 /// Runs and prints one row of a table of costs. The first side is the limit. Appended to the file named by
-/// COIR_BENCH_JSON it is a line of JSON (scripts/bench makes tables and charts of them).
-inline void compare(std::string const& work, std::vector<side> sides, std::vector<target> const& targets,
+/// COIR_BENCH_JSON it is a line of JSON (scripts/bench makes tables and charts of them). Returns the medians, in the order
+/// of the sides; none if the row was not asked for.
+inline std::vector<double> compare(std::string const& work, std::vector<side> sides, std::vector<target> const& targets,
                     options how = {}) {
     char const* const only = std::getenv("COIR_BENCH"); // rows whose name contains it
-    if (only && work.find(only) == std::string::npos) return;
+    if (only && work.find(only) == std::string::npos) return {};
     std::printf("%s\n", work.c_str());
     std::vector<std::string> not_built;
     std::erase_if(sides, [&](side const& each) {
@@ -107,7 +109,11 @@ inline void compare(std::string const& work, std::vector<side> sides, std::vecto
     for (auto const& each : sides) each.run(); // faults pages in, loads code
     long const before = detail::involuntary_switches();
     for (int i = 0; i < how.runs; ++i)
-        for (std::size_t s = 0; s < sides.size(); ++s) costs[s].push_back(sides[s].run());
+        for (std::size_t s = 0; s < sides.size(); ++s) {
+            double sum = 0;
+            for (int i = 0; i < how.in_a_row; ++i) sum += sides[s].run();
+            costs[s].push_back(sum / how.in_a_row);
+        }
     long const preempted = detail::involuntary_switches() - before;
 
     std::vector<detail::result> results;
@@ -165,6 +171,9 @@ inline void compare(std::string const& work, std::vector<side> sides, std::vecto
         }
         std::fclose(file);
     }
+    std::vector<double> medians;
+    for (auto const& each : results) medians.push_back(each.median);
+    return medians;
 }
 
 } // namespace bench

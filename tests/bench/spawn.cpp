@@ -69,5 +69,5 @@ int main() {
         peers("spawn_all",
               {{"make_fcontext and jump", [&] { return bare_all_at_once(stacks); }}, {"coir", ours_all_at_once}},
               {"state threads", "boost fiber", "go", "gevent"}),
-        {{45, ""}}, {.runs = 31});
+        {{45, ""}}, {.runs = 31, .in_a_row = 10});
 }
