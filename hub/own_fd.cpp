@@ -22,6 +22,7 @@ constexpr rlim_t room_above = 4096; // how many fit above the program's limit
 constexpr rlim_t room_at_top = 64;  // … and below it, where it cannot be raised
 
 constinit per_fd<std::atomic<bool>> own;
+constinit std::atomic<int> highest{-1}; // that ever was one
 constinit thread_local own_fd_scope* being_made = nullptr;
 
 // Two threads that raise the limit and put it back would put back each other's; and no child is to inherit it raised.
@@ -69,6 +70,7 @@ int own_fd_scope::keep(int fd) noexcept {
     else
         syscall(SYS_close, fd); // it was never the program's: nothing is to be told of its end
     if (auto* const entry = own.make(moved)) entry->store(true);
+    for (int known = highest; known < moved && !highest.compare_exchange_weak(known, moved);) {}
     return moved;
 }
 
@@ -85,11 +87,7 @@ bool is_own_fd(int fd) noexcept {
 }
 
 int next_own_fd(unsigned first) noexcept {
-    int found = -1;
-    own.for_each(first, INT_MAX, [&](int fd) {
-        if (found < 0 && is_own_fd(fd)) found = fd;
-    });
-    return found;
+    return own.find_if(first, highest, [](std::atomic<bool> const& entry) { return entry.load(); });
 }
 
 } // namespace coir

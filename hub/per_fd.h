@@ -49,6 +49,17 @@ public:
         }
     }
 
+    /// The lowest number from `first` to `last` that has an entry of which `is_it`; -1 if there is none.
+    template <class Predicate>
+    int find_if(int first, int last, Predicate is_it) const {
+        for (int fd = first; fd <= last; fd = (fd / chunk_size + 1) * chunk_size) {
+            Entry* const chunk = directory_[fd / chunk_size].load(std::memory_order_acquire);
+            for (int i = fd; chunk && i / chunk_size == fd / chunk_size && i <= last; ++i)
+                if (is_it(chunk[i % chunk_size])) return i;
+        }
+        return -1;
+    }
+
 private:
     static constexpr unsigned chunk_size = 1u << 14;
     static constexpr unsigned count = 1u << 31; // every int: the directory costs address space only
