@@ -65,9 +65,9 @@ SCENARIO(the_outer_one_first) {
 }
 
 SCENARIO(each_of_three_in_its_turn) {
-    timeout outer{50ms};
+    timeout outer{400ms};
     try {
-        timeout middle{30ms};
+        timeout middle{200ms};
         try {
             timeout inner{10ms};
             try {

@@ -58,9 +58,9 @@ def the_outer_one_first():
 @scenario
 def each_of_three_in_its_turn():
     try:
-        with Timeout(0.05) as outer:
+        with Timeout(0.4) as outer:
             try:
-                with Timeout(0.03) as middle:
+                with Timeout(0.2) as middle:
                     try:
                         with Timeout(0.01) as inner:
                             sleep(60)
