@@ -7,25 +7,13 @@ EXPECTED has a line for each work of PROGRAM: its name and what it took, for bui
 counted is the difference between a run of many times and one of few, so that beginning and ending do not count. It fails,
 too, where a tenth less was taken: --write then keeps what was won.
 """
-import re
-import subprocess
 import sys
-import tempfile
+
+sys.dont_write_bytecode = True
+from callgrind import instructions
 
 FEW, MANY = 1_000, 5_000
 TOLERANCE = 0.1
-
-
-def instructions(program, work, count):
-    with tempfile.TemporaryDirectory() as directory:
-        out = f'{directory}/out'
-        done = subprocess.run(['valgrind', '--tool=callgrind', f'--callgrind-out-file={out}.%p', program, work, str(count)],
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        if done.returncode:
-            raise SystemExit(f'{program} {work} {count}: status {done.returncode}\n{done.stdout}')
-        own = re.search(r'^==(\d+)==', done.stdout, re.M)[1]  # of the parent, not of one that it forked
-        with open(f'{out}.{own}') as counts:
-            return int(re.search(r'^(?:summary|totals): (\d+)', counts.read(), re.M)[1])
 
 
 def main():
@@ -34,7 +22,7 @@ def main():
         lines = [line.split() for line in expected if not line.startswith('#')]
     wrong, now = 0, []
     for work, before in lines:
-        each = (instructions(program, work, MANY) - instructions(program, work, FEW)) / (MANY - FEW)
+        each = (instructions(program, work, str(MANY)) - instructions(program, work, str(FEW))) / (MANY - FEW)
         now.append(f'{work} {each:.0f}\n')
         change = each / float(before) - 1
         off = abs(change) > TOLERANCE

@@ -17,7 +17,8 @@ import tempfile
 import matplotlib
 
 matplotlib.use('svg')
-matplotlib.rcParams['svg.hashsalt'] = 'coir'  # the same figures give the same file
+matplotlib.rcParams.update({'svg.hashsalt': 'coir',  # the same figures give the same file
+                            'svg.fonttype': 'none'})
 import matplotlib.pyplot as plot
 
 
@@ -56,7 +57,7 @@ def chart(rows, file):
         for target in row['targets']:
             panel.axvline(target['most'], color='#2b8a3e' if target['met'] else '#c92a2a', linewidth=1, linestyle='--')
         panel.set_xscale('log')
-        panel.set_xlim(min(values) / 2, max(values) * 4)
+        panel.set_xlim(min([*values, *(target['most'] for target in row['targets'])]) / 2, max(values) * 4)
         panel.invert_yaxis()
         panel.set_title(row['work'], fontsize=9, loc='left')
         panel.tick_params(labelsize=8)

@@ -2,12 +2,13 @@
 // its numbers, "yield 10 200000 8"; the run's cost of one operation goes to stdout, and the end of stdin ends the
 // program.
 //
-//     yield FIBERS TURNS DEPTH   ns of a yield: FIBERS fibers, main among them, yield TURNS times each, below DEPTH
-//     calls spawn COUNT                ns to make a fiber and join it, one at a time spawn_all COUNT            ns each
-//     to make COUNT fibers and join them all channel COUNT              ns of a round trip between two fibers over two
-//     channels that keep nothing, or one item mutex COUNT                ns of lock, yield, unlock, with two fibers
-//     sleep COUNT                ms of CPU in all for COUNT fibers that each sleep once, until moments spread over a
-//     second memory COUNT               bytes, page tables included, of each of COUNT fibers that are parked
+// * `yield FIBERS TURNS DEPTH`: ns of a yield. FIBERS fibers, main among them, yield TURNS times, below DEPTH calls.
+// * `spawn COUNT`: ns to make a fiber and join it, one at a time.
+// * `spawn_all COUNT`: ns each to make COUNT fibers and join them all.
+// * `channel COUNT`: ns of a round trip between two fibers over two channels that keep nothing, or one item.
+// * `mutex COUNT`: ns of lock, yield, unlock, with two fibers.
+// * `sleep COUNT`: ms of CPU in all for COUNT fibers that each sleep once, until moments spread over a second.
+// * `memory COUNT`: bytes, page tables included, of each of COUNT fibers that are parked.
 //
 // CPU time is that of the process, whose only thread does everything.
 #pragma once
