@@ -196,6 +196,11 @@ void hub::round() {
     scheduler& here = this_scheduler;
     std::int64_t now = steady_now();
     if (here.budget < 0) adapt_budget(now - last_round_);
+    struct on_the_loop { // a yield() in what is called here is to see that
+        scheduler& of;
+        int const left = std::exchange(of.budget, 0);
+        ~on_the_loop() { of.budget = left; }
+    } const until_the_end{here};
     if (has_mail()) run_posted();
     if (handlers_run(handlers::any) != handlers_known_) [[unlikely]]
         end_waits_by_handlers();

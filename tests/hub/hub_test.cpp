@@ -7,6 +7,7 @@
 #include "tests/never_ended.h"
 #include "tests/rerun.h"
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -14,6 +15,7 @@
 #include <gtest/gtest.h>
 #include <memory>
 #include <mutex>
+#include <stdexcept>
 #include <string>
 #include <sys/resource.h>
 #include <system_error>
@@ -130,62 +132,67 @@ TEST(hub, a_post_wakes_a_loop_that_waits_without_end) {
     }
 }
 
+// A timer, a descriptor and a post of another thread's, each waited for.
+struct some_that_wait {
+    std::array<int, 2> ends{};
+    int const made = pipe(ends.data());
+    bool slept = false, read = false, posted = false;
+    hub& here = hub::current();
+    coir::fiber<void> sleeping = coir::spawn([this] {
+        coir::sleep(1ms);
+        slept = true;
+    });
+    coir::fiber<void> reading = coir::spawn([this] {
+        EXPECT_EQ(hub::wait_fd(ends[0], hub::readable), coir::wake_reason::ready);
+        read = true;
+    });
+    std::thread other{[this] {
+        EXPECT_EQ(write(ends[1], "x", 1), 1);
+        here.post([this] { posted = true; });
+    }};
+
+    ~some_that_wait() {
+        EXPECT_EQ(made, 0);
+        other.join();
+        for (int each : ends) close(each);
+    }
+    bool went_on() const { return slept && read && posted; }
+};
+
 // A fiber that is always ready must not keep the others from timers, descriptors and posts.
 TEST(hub, a_busy_yielder_starves_nobody) {
-    int ends[2];
-    ASSERT_EQ(pipe(ends), 0);
-    bool stop = false, slept = false, read = false, posted = false;
+    bool stop = false;
     auto busy = coir::spawn([&] {
         while (!stop) coir::yield();
     });
     auto busy_pair = coir::spawn([&] {
         while (!stop) coir::yield();
     });
-    auto sleeping = coir::spawn([&] {
-        coir::sleep(1ms);
-        slept = true;
-    });
-    auto reading = coir::spawn([&] {
-        EXPECT_EQ(hub::wait_fd(ends[0], hub::readable), coir::wake_reason::ready);
-        read = true;
-    });
-    hub& here = hub::current();
-    std::thread other([&] {
-        EXPECT_EQ(write(ends[1], "x", 1), 1);
-        here.post([&] { posted = true; });
-    });
-    coir::joinall({sleeping, reading});
-    while (!posted) coir::yield();
-    EXPECT_TRUE(slept && read);
+    some_that_wait all;
+    coir::joinall({all.sleeping, all.reading});
+    while (!all.posted) coir::yield();
+    EXPECT_TRUE(all.went_on());
     stop = true;
     coir::joinall({busy, busy_pair});
-    other.join();
-    close(ends[0]);
-    close(ends[1]);
 }
 
 // A yield returns at once where nobody else is ready, but not for ever.
 TEST(hub, one_that_alone_is_ready_starves_nobody) {
-    int ends[2];
-    ASSERT_EQ(pipe(ends), 0);
-    bool slept = false, read = false, posted = false;
-    auto sleeping = coir::spawn([&] {
-        coir::sleep(1ms);
-        slept = true;
-    });
-    auto reading = coir::spawn([&] {
-        EXPECT_EQ(hub::wait_fd(ends[0], hub::readable), coir::wake_reason::ready);
-        read = true;
-    });
+    some_that_wait all;
+    while (!all.went_on()) coir::yield();
+}
+
+TEST(hub, what_was_posted_cannot_yield) {
+    coir::event came;
     hub& here = hub::current();
-    std::thread other([&] {
-        EXPECT_EQ(write(ends[1], "x", 1), 1);
-        here.post([&] { posted = true; });
+    std::thread poster([&] {
+        here.post([&] {
+            EXPECT_THROW(coir::yield(), std::logic_error);
+            came.set();
+        });
     });
-    while (!(slept && read && posted)) coir::yield();
-    other.join();
-    close(ends[0]);
-    close(ends[1]);
+    came.wait(); // nobody is ready meanwhile
+    poster.join();
 }
 
 TEST(hub, yield_takes_turns) {
