@@ -9,10 +9,8 @@ dice, though not when the servers answered.
 The program works in rounds of some seconds. Between two of them, when no operation is under way, this looks how many fibers,
 descriptors and threads it has, and at its memory. The first tenth of the rounds is warm-up. From the second tenth to
 the last, fibers, descriptors and threads must not grow at all. Its memory must not grow by more than 1 MiB, or 2 %: the
-allocator's and the stacks' caches move by some hundred KiB from round to round, by what was under way last, and now and
-then by a step of two MiB. So where something grew it goes on for as long again, up to three times, and only that part
-counts: what is lost goes on being lost. What the growth means per operation is said: in 60 seconds a lost buffer is seen,
-in 1800 a lost string.
+allocator's and the stacks' caches move by some hundred KiB from round to round, by what was under way last. What that
+means per operation is said: in 60 seconds a lost buffer is seen, in 1800 a lost string.
 """
 import contextlib
 import os
@@ -29,7 +27,6 @@ import servers
 
 MOST_GROWTH = 1024  # KiB
 FEWEST_ROUNDS = 20
-STRETCHES = 4
 
 
 def sample(pid):
@@ -49,9 +46,7 @@ def slope(of):
     return sum((x - mean_x) * (y - mean_y) for x, y in enumerate(of)) / across
 
 
-def judge(samples):
-    """What grew, in words; nothing if nothing did."""
-    operations = sum(each['operations'] for each in samples)
+def judge(samples, operations):
     tenth = max(1, len(samples) // 10)
     steady = samples[tenth:]
     first, last = steady[:tenth], steady[-tenth:]
@@ -71,8 +66,8 @@ def judge(samples):
 
 
 def soak(process, seconds):
-    """What grew in the last stretch of rounds."""
-    samples, total, stretches = [], [0] * 5, 1
+    """What was seen in each round."""
+    samples, total = [], [0] * 5
     end = time.monotonic() + seconds
     while True:
         words = process.stdout.readline().split()
@@ -84,11 +79,7 @@ def soak(process, seconds):
         samples.append({'fibers': fibers, **sample(process.pid), 'operations': sum(done)})
         print(len(samples), samples[-1], flush=True)
         if time.monotonic() >= end and len(samples) >= FEWEST_ROUNDS:
-            wrong = judge(samples)
-            if not wrong or stretches == STRETCHES:
-                break
-            print(*wrong, 'does it go on?', sep='; ', flush=True)
-            samples, end, stretches = [], time.monotonic() + seconds, stretches + 1
+            break
         process.stdin.write('go on\n')
         process.stdin.flush()
     process.stdin.close()
@@ -96,7 +87,7 @@ def soak(process, seconds):
     print(', '.join(f'{count} {name}' for name, count in zip(names, total)))
     if not all(total):
         raise SystemExit('not everything happened')
-    return wrong
+    return samples
 
 
 def main():
@@ -125,12 +116,13 @@ def main():
         process = subprocess.Popen([program, seed, str(length), *words], env=servers.environment(started), text=True,
                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         try:
-            wrong = soak(process, seconds)
+            samples = soak(process, seconds)
             if process.wait() != 0:
                 raise SystemExit(f'the clients ended with status {process.returncode}')
         finally:
             process.kill()
             process.wait()
+    wrong = judge(samples, sum(each['operations'] for each in samples))
     print(*wrong or ['nothing grew'], sep='\n')
     return bool(wrong)
 
