@@ -11,6 +11,7 @@
 
 #include "child.h"
 #include "sides.h"
+#include "work.h"
 
 #include "coir.h"
 
@@ -202,12 +203,6 @@ private:
     std::size_t left_ = 0, under_way_ = 0;
 };
 
-double process_cpu_now() {
-    timespec now;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-    return double(now.tv_sec) * 1e9 + double(now.tv_nsec);
-}
-
 // us for each transfer.
 double cost_of(std::string_view side, char const* url, std::size_t each) {
     check(curl_global_init(CURL_GLOBAL_DEFAULT));
@@ -225,9 +220,9 @@ double cost_of(std::string_view side, char const* url, std::size_t each) {
     for (auto& one : all) one->expected = expected.data();
     round(1);
     for (auto& one : all) one->expected = nullptr;
-    double const start = process_cpu_now();
+    double const start = bench::process_cpu();
     round(each);
-    return (process_cpu_now() - start) / double(each * at_once) / 1000;
+    return (bench::process_cpu() - start) / double(each * at_once) / 1000;
 }
 
 void pin(int core) {

@@ -11,6 +11,7 @@
 #include "coir.h"
 #include "monkey/monkey.h"
 #include "sides.h"
+#include "work.h"
 
 #include <algorithm>
 #include <array>
@@ -118,17 +119,11 @@ read_function libcs_pread() {
     std::exit(2);
 }
 
-double process_cpu_now() {
-    timespec now;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-    return double(now.tv_sec) * 1e9 + double(now.tv_nsec);
-}
-
 template <class Work>
 double us_of_each(std::size_t count, Work&& work) {
-    double const start = process_cpu_now();
+    double const start = bench::process_cpu();
     work();
-    return (process_cpu_now() - start) / double(count) / 1000;
+    return (bench::process_cpu() - start) / double(count) / 1000;
 }
 
 // The first `count` pages of the order.

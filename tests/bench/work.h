@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
+#include <time.h>
 
 namespace bench {
 
@@ -34,6 +35,13 @@ void at_depth(Leaf leaf) {
 /// When the i-th of those that sleep is to wake, from now on: spread evenly over a second, out of order.
 inline std::chrono::microseconds moment_of(std::size_t i) {
     return std::chrono::microseconds(100'000 + long(i * 2'654'435'761u % 1'000'000));
+}
+
+/// CPU time of the process, all of its threads, in ns.
+inline double process_cpu() {
+    timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return double(now.tv_sec) * 1e9 + double(now.tv_nsec);
 }
 
 /// Resident bytes of the process, and of its page tables.

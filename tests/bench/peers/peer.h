@@ -29,12 +29,6 @@ namespace bench {
 
 using numbers = std::vector<std::size_t>;
 
-inline double process_cpu() {
-    timespec now;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-    return double(now.tv_sec) * 1e9 + double(now.tv_nsec);
-}
-
 template <class Work>
 double cpu_of_each(std::size_t count, Work&& work) {
     double const start = process_cpu();
