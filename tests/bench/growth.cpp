@@ -13,14 +13,13 @@
 #include "coir.h"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <deque>
 #include <map>
-#include <memory>
+#include <mutex>
 #include <random>
 #include <string>
 #include <string_view>
