@@ -202,6 +202,7 @@ void hub::round() {
         ~on_the_loop() { of.budget = left; }
     } const until_the_end{here};
     if (has_mail()) run_posted();
+    if (ring_ && ring_->has_work()) ring_->run();
     if (handlers_run(handlers::any) != handlers_known_) [[unlikely]]
         end_waits_by_handlers();
     bool const round_over = here.ready.popped() >= looked_at_;
@@ -330,6 +331,10 @@ void hub::make_loop() { loop_ = std::make_unique<loop>(registration_.bit()); }
 // Without a loop (EMFILE, ENFILE, ENOMEM in a forked child) there are still timers and other threads: the hub looks for
 // them every millisecond. Who is to wait for a descriptor is told the error.
 void hub::look(bool may_wait, std::int64_t until) {
+    if (ring_ && ring_->has_work()) {
+        ring_->run();
+        may_wait = may_wait && this_scheduler.ready.empty() && !ring_->has_work();
+    }
     if (!loop_) [[unlikely]] {
         try {
             make_loop();

@@ -2,26 +2,41 @@
 
 #include "hub/hub.h"
 #include "hub/own_fd.h"
+#include "hub/receiver.h"
 #include "hub/scheduler.h"
 
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <system_error>
+#include <unistd.h>
 #include <utility>
 
 namespace coir {
 
-struct ring::call : waiter {
+struct ring::call final : waiter, request {
+    ring& of;
     long result = 0;
     bool done = false;
+    bool at_once = false;
     bool expected = false; // the hub was told
-    using waiter::waiter;
+
+    call(context& self, ring& by) noexcept : waiter(self), of(by) {}
+    void completed(int what, unsigned) noexcept override {
+        result = what;
+        done = true;
+        at_once = of.at_once_;
+        if (expected) of.home_.expected_post_came();
+        wake(*this, wake_reason::ready);
+    }
 };
 
 namespace {
 
-constexpr unsigned room = 64; // entries that are handed in at once; any number may be under way
+constexpr unsigned room = 256;         // entries that are handed in at once; any number may be under way
+constexpr unsigned told_at_once = 128; // completions: those whom they wake have their turn before the next
 
 bool wanted() noexcept {
     char const* const text = std::getenv("COIR_IO_URING");
@@ -32,21 +47,6 @@ bool wanted() noexcept {
 bool was_cut_off(long result) noexcept {
     constexpr long first_restart = 512, last_restart = 516;
     return result == -ECANCELED || result == -EINTR || (-last_restart <= result && result <= -first_restart);
-}
-
-int open_ring(io_uring& made) noexcept {
-    own_fd_scope own;
-    int error = 0;
-    // Without the interrupts that older kernels send for every completion; they know some of these flags, or none.
-    for (unsigned flags : {IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN, IORING_SETUP_COOP_TASKRUN, 0u}) {
-        io_uring_params how{};
-        how.flags = flags | IORING_SETUP_CLAMP;
-        error = io_uring_queue_init_params(room, &made, &how);
-        if (error != -EINVAL) break;
-    }
-    if (error < 0) return error;
-    made.ring_fd = made.enter_ring_fd = own.keep(made.ring_fd);
-    return 0;
 }
 
 } // namespace
@@ -63,40 +63,85 @@ ring* ring::here() {
 }
 
 ring::ring(hub& home) : fd_waiter(static_cast<waiter_group&>(*this), -1, direction::read, closing::seen), home_(home) {
-    if (int const error = open_ring(ring_); error < 0)
-        throw std::system_error(-error, std::generic_category(), "io_uring_setup");
-    fd = ring_.ring_fd;
+    open();
     ring_was_made.store(true, std::memory_order_relaxed);
     watched_ = home.watch_fd(*this);
     home.watchers().entries += watched_; // alone it is nothing to wait for
 }
 
+// Best is a kernel that keeps what it has to do for us until we ask (Linux 6.1), and does it all at once then: polled,
+// the ring itself does not tell that there is such work, an eventfd does. Older ones are at least to do it without
+// interrupts; they know some of these flags, or none.
+void ring::open() {
+    own_fd_scope own;
+    int error = 0;
+    constexpr unsigned when_asked = IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_TASKRUN_FLAG;
+    for (unsigned flags :
+         {when_asked, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN, IORING_SETUP_COOP_TASKRUN, 0u}) {
+        io_uring_params how{};
+        how.flags = flags | IORING_SETUP_CLAMP;
+        error = io_uring_queue_init_params(room, &ring_, &how);
+        if (error != -EINVAL) break;
+    }
+    if (error < 0) throw std::system_error(-error, std::generic_category(), "io_uring_setup");
+    ring_.ring_fd = ring_.enter_ring_fd = own.keep(ring_.ring_fd);
+    fd = ring_.ring_fd;
+    if (!(ring_.flags & IORING_SETUP_DEFER_TASKRUN)) return;
+    event_fd_ = own.keep(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+    error = event_fd_ < 0 ? -errno : io_uring_register_eventfd(&ring_, event_fd_);
+    if (error < 0) {
+        close_own_fd(event_fd_);
+        close_own_fd(std::exchange(ring_.ring_fd, -1));
+        io_uring_queue_exit(&ring_);
+        throw std::system_error(-error, std::generic_category(), "eventfd");
+    }
+    fd = event_fd_;
+}
+
 ring::~ring() {
+    if (buffers_) buffers_->ring_goes();
     if (watched_) {
         home_.unwatch_fd(*this);
         --home_.watchers().entries;
     }
+    close_own_fd(event_fd_);
     close_own_fd(std::exchange(ring_.ring_fd, -1));
     io_uring_queue_exit(&ring_);
 }
 
-// An entry that the kernel refuses for now (EAGAIN, EBUSY: no memory, too much under way) stays in the ring: it is
-// asked again when what is under way has had time to end.
-void ring::hand_in(io_uring_sqe const& entry, call* of) {
-    io_uring_sqe* place;
-    while (!(place = io_uring_get_sqe(&ring_))) {
+std::shared_ptr<receive_buffers> const& ring::buffers() {
+    if (!buffers_ && !has_no_buffers_) {
+        if (ring_.flags & IORING_SETUP_DEFER_TASKRUN) buffers_ = receive_buffers::make(*this, ring_);
+        has_no_buffers_ = !buffers_;
+    }
+    return buffers_;
+}
+
+bool ring::enqueue(io_uring_sqe const& entry, request* of) noexcept {
+    io_uring_sqe* place = io_uring_get_sqe(&ring_);
+    if (!place) {
         io_uring_submit(&ring_);
-        collect();
+        place = io_uring_get_sqe(&ring_);
+        if (!place) return false;
     }
     *place = entry;
     place->user_data = reinterpret_cast<std::uintptr_t>(of);
-    unsigned const forks = home_.forks();
-    hub const& home = home_;
-    while (io_uring_sq_ready(&ring_) > 0 && io_uring_submit(&ring_) < 0) {
-        collect();
-        step_back();
-        if (home.forks() != forks) return; // a child, in which this ring is gone
+    return true;
+}
+
+bool ring::has_work() const noexcept {
+    return io_uring_sq_ready(&ring_) > 0 || io_uring_cq_ready(&ring_) > 0 ||
+           IO_URING_READ_ONCE(*ring_.sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
+}
+
+void ring::run() noexcept {
+    if (io_uring_sq_ready(&ring_) > 0) {
+        io_uring_submit(&ring_);
+        at_once_ = true;
+        for (unsigned left = io_uring_cq_ready(&ring_); left > 0; --left) tell_next();
+        at_once_ = false;
     }
+    collect();
 }
 
 long ring::perform(io_uring_sqe const& entry, how_to_wait const& how) {
@@ -104,16 +149,22 @@ long ring::perform(io_uring_sqe const& entry, how_to_wait const& how) {
     hub& home = home_; // of a forked child, too, in which this ring is gone
     unsigned const forks = home.forks();
     auto const is_lost = [&] { return home.forks() != forks; };
-    call mine(self);
-    hand_in(entry, &mine);
-    if (is_lost()) return -ECANCELED;
-    collect();
-    if (mine.done) return mine.result;
-    home_.expect_post();
-    mine.expected = true;
-    mine.epoch = self.epoch;
-    wake_reason why;
-    {
+    auto const hand_in = [&](io_uring_sqe const& what, request* of) {
+        while (!enqueue(what, of)) {
+            collect();
+            step_back();
+            if (is_lost()) return false;
+        }
+        if (this_scheduler.ready.empty()) run(); // nobody would add to it
+        return true;
+    };
+    call mine(self, *this);
+    if (!hand_in(entry, &mine)) return -ECANCELED;
+    wake_reason why = wake_reason::ready;
+    if (!mine.done) {
+        home.expect_post();
+        mine.expected = true;
+        mine.epoch = self.epoch;
         ended_by_handlers or_one;
         or_one.arm(how.ended_by);
         why = park(self, how.what, how.on, how.until);
@@ -121,16 +172,15 @@ long ring::perform(io_uring_sqe const& entry, how_to_wait const& how) {
     if (is_lost()) return -ECANCELED;
     if (!mine.done) {
         io_uring_sqe cancel{};
-        io_uring_prep_cancel(&cancel, &mine, 0);
-        hand_in(cancel, nullptr);
-        if (is_lost()) return -ECANCELED;
-        collect();
+        io_uring_prep_cancel(&cancel, static_cast<request*>(&mine), 0);
+        if (!hand_in(cancel, nullptr)) return -ECANCELED;
     }
     while (!mine.done) {
         mine.epoch = self.epoch;
         park_through(self, how.what, how.on);
         if (is_lost()) return -ECANCELED;
     }
+    if (how.waited) *how.waited = !mine.at_once;
     if (!was_cut_off(mine.result)) return mine.result;
     switch (why) {
     case wake_reason::timed_out: return -ETIME;
@@ -139,17 +189,19 @@ long ring::perform(io_uring_sqe const& entry, how_to_wait const& how) {
     }
 }
 
+bool ring::tell_next() noexcept {
+    io_uring_cqe* done; // looking for one does what the kernel has left for us to ask for
+    if (io_uring_peek_cqe(&ring_, &done) != 0) return false;
+    auto* const of = static_cast<request*>(io_uring_cqe_get_data(done));
+    int const result = done->res;
+    unsigned const flags = done->flags;
+    io_uring_cqe_seen(&ring_, done);
+    if (of) of->completed(result, flags); // else it is the answer to a cancellation
+    return true;
+}
+
 void ring::collect() noexcept {
-    io_uring_cqe* done;
-    while (io_uring_peek_cqe(&ring_, &done) == 0) {
-        auto* const of = static_cast<call*>(io_uring_cqe_get_data(done));
-        if (of) of->result = done->res;
-        io_uring_cqe_seen(&ring_, done);
-        if (!of) continue; // the answer to a cancellation
-        of->done = true;
-        if (of->expected) home_.expected_post_came();
-        wake(*of, wake_reason::ready);
-    }
+    for (unsigned told = 0; told < told_at_once && tell_next(); ++told) {}
 }
 
 bool ring::take(waiter&) noexcept {
@@ -159,6 +211,8 @@ bool ring::take(waiter&) noexcept {
         return true;
     }
     home_.event_loop().add_again(*this);
+    std::uint64_t count; // the kernel's own call: the shim says of coir's descriptors that they are not open
+    if (event_fd_ >= 0) syscall(SYS_read, event_fd_, &count, sizeof count);
     collect();
     return true;
 }

@@ -73,6 +73,7 @@ void fill_in(descriptor& entry, int fd) noexcept {
     entry.nonblocking.store(flags & O_NONBLOCK, std::memory_order_relaxed);
     entry.written_through.store(flags & (O_SYNC | O_DSYNC | O_DIRECT), std::memory_order_relaxed);
     entry.drained.store(false, std::memory_order_relaxed);
+    entry.out_of_cache.store(false, std::memory_order_relaxed);
     entry.lingers.store(kind == file_kind::stream && asks_to_linger(fd), std::memory_order_relaxed);
     bool const is_socket = kind == file_kind::stream || kind == file_kind::packets;
     entry.receive_limit.store(is_socket ? limit_of(fd, SO_RCVTIMEO) : 0, std::memory_order_relaxed);

@@ -35,6 +35,7 @@ struct descriptor {
     std::atomic<bool> drained{false};         // the last read on this stream took all there was: wait before the next
     std::atomic<bool> lingers{false};         // SO_LINGER with a time: closing it waits
     std::atomic<bool> written_through{false}; // O_SYNC, O_DSYNC, O_DIRECT: a write waits for the disk
+    std::atomic<bool> out_of_cache{false};    // the last read of this file waited for the disk
     std::atomic<std::uint32_t> alone_since{
         0}; // no other number or process had it when so many had been shared; 0: may have
     std::atomic<std::int64_t> receive_limit{0};

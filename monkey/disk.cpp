@@ -13,11 +13,16 @@
 namespace coir::monkey {
 namespace {
 
-long read_outside_the_cache(int fd, iovec const* parts, std::size_t count, off_t offset, int flags) {
-    if (ring* const kernels = ring::here())
-        return kernels->perform({"read of file", fd}, [&](io_uring_sqe* entry) {
-            io_uring_prep_readv2(entry, fd, parts, unsigned(count), std::uint64_t(offset), flags);
-        });
+long read_outside_the_cache(int fd, descriptor& about, iovec const* parts, std::size_t count, off_t offset, int flags) {
+    if (ring* const kernels = ring::here()) {
+        bool waited = true;
+        long const result =
+            kernels->perform({.what = "read of file", .on = fd, .waited = &waited}, [&](io_uring_sqe* entry) {
+                io_uring_prep_readv2(entry, fd, parts, unsigned(count), std::uint64_t(offset), flags);
+            });
+        about.out_of_cache.store(waited, std::memory_order_relaxed);
+        return result;
+    }
     return offload([&] { return kernel(SYS_preadv2, fd, parts, count, offset, 0, flags); }, "read of a file");
 }
 
@@ -42,15 +47,19 @@ bool is_for_the_kernel(descriptor const& about, off_t offset, int flags) noexcep
 
 // A regular file gives all that was asked for, or all there is: what is cached at once, the rest from the disk. Where a
 // read that may wait ends, the kernel ended it: files of /proc give a record at a time, or wait for the next one.
-long read_disk(int fd, iovec const* parts, std::size_t count, off_t offset, int flags) {
+//
+// Where the last read had to wait the next is expected to, and is not tried first.
+long read_disk(int fd, descriptor& about, iovec const* parts, std::size_t count, off_t offset, int flags) {
     remaining_parts rest{parts, count};
     long total = 0;
     for (;;) {
         std::size_t const wanted = rest.bytes();
         off_t const position = offset == at_position ? at_position : offset + total;
-        long result = kernel(SYS_preadv2, fd, rest.first(), rest.count(), position, 0, flags | RWF_NOWAIT);
+        long result = -EAGAIN;
+        if (!about.out_of_cache.load(std::memory_order_relaxed))
+            result = kernel(SYS_preadv2, fd, rest.first(), rest.count(), position, 0, flags | RWF_NOWAIT);
         bool const waited = result == -EAGAIN || result == -EOPNOTSUPP;
-        if (waited) result = read_outside_the_cache(fd, rest.first(), rest.count(), position, flags);
+        if (waited) result = read_outside_the_cache(fd, about, rest.first(), rest.count(), position, flags);
         if (result <= 0) return total ? total : result;
         total += result;
         if (waited || std::size_t(result) == wanted) return total;
@@ -87,9 +96,9 @@ long body::pwritev(int fd, iovec const* parts, int count, off_t offset) {
 // At the position of a socket or a pipe it is readv: the flags of today mean nothing to those (fs/read_write.c).
 long body::preadv2(int fd, iovec const* parts, int count, off_t offset, int flags) {
     if (!is_count_of_parts(count)) return -EINVAL;
-    descriptor const& about = describe(fd);
+    descriptor& about = describe(fd);
     if (is_for_the_kernel(about, offset, flags)) return kernel(SYS_preadv2, fd, parts, count, offset, 0, flags);
-    if (is_on_disk(about)) return read_disk(fd, parts, std::size_t(count), offset, flags);
+    if (is_on_disk(about)) return read_disk(fd, about, parts, std::size_t(count), offset, flags);
     return body::readv(fd, parts, count);
 }
 

@@ -18,7 +18,8 @@ constexpr off_t at_position = -1;
 inline bool is_count_of_parts(int count) noexcept { return count >= 0 && count <= IOV_MAX; }
 
 /// **Parks.** preadv2(2), with `flags` but RWF_NOWAIT, of a file of the kind `disk`.
-long read_disk(int fd, iovec const* parts, std::size_t count, off_t offset = at_position, int flags = 0);
+long read_disk(int fd, descriptor& about, iovec const* parts, std::size_t count, off_t offset = at_position,
+               int flags = 0);
 
 /// **Parks.** The same of pwritev2(2).
 long write_disk(int fd, descriptor const& about, iovec const* parts, std::size_t count, off_t offset = at_position,

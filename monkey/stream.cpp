@@ -101,7 +101,7 @@ long read_other(int fd, descriptor const& about, iovec const* parts, std::size_t
 long read_parts(int fd, iovec const* parts, std::size_t count) {
     descriptor& about = describe(fd);
     switch (about.kind.load(std::memory_order_relaxed)) {
-    case file_kind::disk: return read_disk(fd, parts, count);
+    case file_kind::disk: return read_disk(fd, about, parts, count);
     case file_kind::stream:
     case file_kind::packets:
         if (bytes_in(parts, count) > 0) return read_socket(fd, about, parts, count);

@@ -44,7 +44,7 @@ public:
 
 private:
     bool can_splice() {
-        if (no_splice_ || !from_.plain() || !to_.plain()) return false;
+        if (no_splice_ || !from_.plain() || !to_.plain() || from_.plain()->ahead()) return false;
         if (!pipe_) pipe_ = new_pipe();
         no_splice_ = !pipe_;
         return !no_splice_;

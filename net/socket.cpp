@@ -1,5 +1,7 @@
 #include "net/socket.h"
 
+#include "hub/receiver.h"
+
 #include <algorithm>
 #include <stdexcept>
 #include <string>
@@ -50,14 +52,23 @@ bool socket::wait(operation what, address const& whom, deadline until, unsigned 
     waiting_[std::size_t(what.way)] = &mine;
     bool const asks = what.way == direction::write && in_vain >= 2;
     deadline const again = asks ? deadline::at(steady_now() + (1'000'000 << std::min(in_vain - 2, 4u))) : deadline();
-    wake_reason why =
-        asks ? hub::wait_until(std::min(until, again)) : hub::wait_fd(fd_, what.way, until, closing::seen);
+    wake_reason why = asks                                    ? hub::wait_until(std::min(until, again))
+                      : ahead_ && what.way == direction::read ? ahead_->wait(until)
+                                                              : hub::wait_fd(fd_, what.way, until, closing::seen);
     if (asks && why == wake_reason::timed_out && again < until) why = wake_reason::ready;
     if (why == wake_reason::cancelled) interruption_point();
     // `mine.of` tells of a close() that came after the wake and before this fiber ran, too.
     if (!mine.of || why == wake_reason::closed) fail_with(*mine.whom, what.words, EBADF);
     return why != wake_reason::timed_out;
 }
+
+socket::socket() noexcept = default;
+
+socket::socket(int fd, address const& with) noexcept : fd_(fd), with_(with) {}
+
+socket::socket(socket&& other) noexcept { *this = std::move(other); }
+
+socket::~socket() { close(); }
 
 socket::socket(int family, int type, int protocol, address const& with)
     : fd_(::socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol)), with_(with) {
@@ -67,7 +78,9 @@ socket::socket(int family, int type, int protocol, address const& with)
 socket& socket::operator=(socket&& other) noexcept {
     if (this == &other) return *this;
     close();
-    fd_ = other.release();
+    other.tell_those_who_wait();
+    ahead_ = std::move(other.ahead_);
+    fd_ = std::exchange(other.fd_, -1);
     for (std::size_t way : {0, 1}) spent_[way] = other.spent_[way];
     with_ = other.with_;
     return *this;
@@ -76,11 +89,22 @@ socket& socket::operator=(socket&& other) noexcept {
 // The hub keeps its registration of a descriptor between two waits (closing::seen), so it has to hear of this
 // first.
 int socket::release() noexcept {
-    if (fd_ < 0) return -1;
+    tell_those_who_wait();
+    ahead_.reset(); // or the kernel would keep the file open
+    return std::exchange(fd_, -1);
+}
+
+void socket::tell_those_who_wait() noexcept {
+    if (fd_ < 0) return;
     for (waiting_fiber*& each : waiting_)
         if (each) std::exchange(each, nullptr)->socket_goes(with_);
     hub::forget_fd(fd_);
-    return std::exchange(fd_, -1);
+    if (ahead_) ahead_->leave();
+}
+
+bool socket::receive_ahead() {
+    if (!ahead_ && fd_ >= 0) ahead_ = receiver::make(fd_);
+    return bool(ahead_);
 }
 
 void socket::close() noexcept {

@@ -15,8 +15,13 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <utility>
+
+namespace coir {
+class receiver;
+}
 
 namespace coir::net {
 
@@ -24,22 +29,21 @@ namespace coir::net {
 class COIR_API socket {
 public:
     /// Refers to nothing: every call fails with EBADF.
-    socket() noexcept = default;
+    socket() noexcept;
 
     /// A new one, non-blocking and close-on-exec. `family`, `type` and `protocol` as in socket(2), `with` for messages.
     /// Throws std::system_error; EMFILE and ENFILE name the limit.
     socket(int family, int type, int protocol, address const& with);
 
     /// Takes over `fd`, which must have O_NONBLOCK set. `with` is whom messages name.
-    socket(int fd, address const& with) noexcept : fd_(fd), with_(with) {}
+    socket(int fd, address const& with) noexcept;
 
     /// Takes over the descriptor of `other`, where those who wait get EBADF.
-    socket(socket&& other) noexcept
-        : fd_(other.release()), spent_{other.spent_[0], other.spent_[1]}, with_(other.with_) {}
+    socket(socket&& other) noexcept;
     /// The same; the one that it had is closed.
     socket& operator=(socket&& other) noexcept;
     /// As close().
-    ~socket() { close(); }
+    ~socket();
 
     /// Closes it, at once, and those who wait get EBADF; harmless when it is closed already.
     void close() noexcept;
@@ -106,6 +110,12 @@ public:
     /// level-triggered, so that is right even when the state has changed.
     void transferred_less(direction way) noexcept { spent_[std::size_t(way)] = true; }
 
+    /// Of a stream: from now on the kernel may receive for it ahead of who reads (tcp_stream::receive_ahead). True if
+    /// it does so; false where it cannot, and nothing changes.
+    bool receive_ahead();
+    /// What has come so, and comes until it is closed; null if nothing does.
+    receiver* ahead() const noexcept { return ahead_.get(); }
+
     /// Throws std::system_error with `error` and what was attempted; EMFILE and ENFILE name the limit.
     [[noreturn]] void fail(operation what, int error) const { fail(what, with_, error); }
     /// The same, but with `whom`.
@@ -133,9 +143,12 @@ private:
     bool wait(operation what, address const& whom, deadline until, unsigned in_vain);
     [[noreturn]] void refuse_second(operation what) const;
 
+    void tell_those_who_wait() noexcept;
+
     int fd_ = -1;
     bool spent_[2] = {};             // by direction: wait before the next call
     waiting_fiber* waiting_[2] = {}; // by direction
+    std::unique_ptr<receiver> ahead_;
     address with_;
 };
 

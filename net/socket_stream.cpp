@@ -1,5 +1,7 @@
 #include "net/socket_stream.h"
 
+#include "hub/receiver.h"
+
 #include <cerrno>
 #include <numeric>
 #include <sys/socket.h>
@@ -27,12 +29,16 @@ msghdr message_of(std::span<iovec const> parts) noexcept {
 // Of one part recv and send are quicker than the calls that take many.
 std::size_t socket_stream::receive(std::span<iovec const> into, deadline until) {
     bool const one = into.size() == 1;
+    bool from_ahead = false;
     auto const got = std::size_t(socket_.attempt(reading, until, [&](int fd) {
+        receiver* const ahead = socket_.ahead();
+        from_ahead = ahead && ahead->covers();
+        if (from_ahead) return ahead->take(into);
         if (one) return ::recv(fd, into.front().iov_base, into.front().iov_len, 0);
         msghdr message = message_of(into);
         return ::recvmsg(fd, &message, 0);
     }));
-    if (got < (one ? into.front().iov_len : bytes_in(into))) socket_.transferred_less(direction::read);
+    if (!from_ahead && got < (one ? into.front().iov_len : bytes_in(into))) socket_.transferred_less(direction::read);
     return got;
 }
 

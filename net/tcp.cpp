@@ -1,8 +1,10 @@
 #include "net/tcp.h"
 
+#include "hub/receiver.h"
 #include "net/connecting.h"
 
 #include <cerrno>
+#include <cstddef>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <utility>
@@ -47,5 +49,7 @@ tcp_stream tcp_stream::connect(address const& peer, deadline until) {
 }
 
 void tcp_stream::no_delay(bool on) { socket_.set_option(IPPROTO_TCP, TCP_NODELAY, on, "set TCP_NODELAY with"); }
+
+std::size_t tcp_stream::received_ahead() const noexcept { return socket_.ahead() ? socket_.ahead()->held() : 0; }
 
 } // namespace coir::net

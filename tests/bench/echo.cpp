@@ -1,5 +1,6 @@
 // What an echo of 64 bytes costs the server, in CPU time per request, with 100, 1,000 and 10,000 connections: by hand
-// on epoll, through coir::net, through the shim's plain read and write, and of the peers.
+// on epoll, through coir::net, through the shim's plain read and write, and of the peers; and, where io_uring is
+// allowed, by hand on that and through coir::net with receive_ahead().
 //
 //     bench-echo [CONNECTIONS…]
 //     bench-echo --load PORT CONNECTIONS REQUESTS    # of a server that runs already, under strace for example
@@ -8,6 +9,7 @@
 // has one request under way at all times, so the server is never out of work; how much of its time the load spent
 // waiting is said, for a load that never waits measures itself.
 
+#include "coir.h"
 #include "sides.h"
 #include "tests/bench/echo/load.h"
 #include "tests/bench/echo/server.h"
@@ -81,6 +83,12 @@ struct waiting_share {
     double cpu = 0, wall = 0;
 };
 
+// io_uring is allowed, and new enough.
+bool receives_ahead() {
+    coir::net::tcp_listener listener("127.0.0.1:0");
+    return coir::net::tcp_stream::connect(listener.local_address()).receive_ahead();
+}
+
 void compare_servers(std::string const& directory, std::size_t connections) {
     constexpr std::size_t requests = 50'000;
     waiting_share share;
@@ -104,6 +112,13 @@ void compare_servers(std::string const& directory, std::size_t connections) {
     std::vector<bench::side> sides{side_of("epoll by hand", "echo-epoll"), side_of("coir", "echo-net"),
                                    side_of("plain calls, shim", "echo-shim"),
                                    side_of("epoll, a page each", "echo-epoll", "--page-each")};
+    std::vector<bench::target> targets{{1.05, "epoll by hand"}, {1.10, "epoll by hand", 0, "plain calls, shim"}};
+    if (receives_ahead()) {
+        sides.push_back(side_of("io_uring by hand", "echo-uring"));
+        sides.push_back(side_of("coir, received ahead", "echo-net", "--receive-ahead"));
+        if (connections <= 100) targets.push_back({0.97, "epoll by hand", 0, "coir, received ahead"});
+        if (connections >= 10'000) targets.push_back({0.90, "epoll by hand", 0, "coir, received ahead"});
+    }
     for (auto const* const peer : {"libuv", "asio", "go", "gevent", "threads"}) {
         if (connections > 1'000 && std::string_view(peer) == "threads") continue; // too many for most machines
         std::string const program = std::string("echo-") + peer;
@@ -113,7 +128,7 @@ void compare_servers(std::string const& directory, std::size_t connections) {
             sides.push_back({peer, nullptr});
     }
     bench::compare("echo of 64 bytes, " + std::to_string(connections) + " connections, CPU of the server", sides,
-                   {{1.05, "epoll by hand"}, {1.10, "epoll by hand", 0, "plain calls, shim"}}, {.unit = "us"});
+                   targets, {.unit = "us"});
     std::printf("  the load waited %.0f %% of the time\n", 100 * (1 - share.cpu / share.wall));
     std::fflush(stdout);
 }

@@ -34,14 +34,33 @@ TEST(ring, what_is_there_is_read_without_parking) {
     NEEDS_RING();
     pipe_ends pipe;
     pipe.put();
-    bool other_ran = false;
-    auto other = coir::spawn([&] { other_ran = true; });
+    auto const wakes = coir::context::current().epoch;
     char byte = 0;
-    EXPECT_EQ(read_byte(pipe.in(), byte), 1);
+    bool waited = true;
+    EXPECT_EQ(read_byte(pipe.in(), byte, {.what = "read", .waited = &waited}), 1);
     EXPECT_EQ(byte, 'x');
-    EXPECT_FALSE(other_ran);
+    EXPECT_FALSE(waited);
     EXPECT_EQ(read_byte(-1, byte), -EBADF);
-    other.join();
+    EXPECT_EQ(coir::context::current().epoch, wakes);
+}
+
+// Who can run may have something to hand in, too.
+TEST(ring, what_others_can_do_comes_first) {
+    NEEDS_RING();
+    pipe_ends pipe;
+    pipe.put();
+    pipe.put();
+    char first = 0, second = 0;
+    bool other_asked = false;
+    auto other = coir::spawn([&] {
+        other_asked = true;
+        return read_byte(pipe.in(), second);
+    });
+    bool waited = true;
+    EXPECT_EQ(read_byte(pipe.in(), first, {.what = "read", .waited = &waited}), 1);
+    EXPECT_TRUE(other_asked);
+    EXPECT_FALSE(waited); // but for the others
+    EXPECT_EQ(other.get(), 1);
 }
 
 TEST(ring, parks_until_it_is_there) {
