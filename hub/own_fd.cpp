@@ -62,7 +62,7 @@ own_fd_scope::~own_fd_scope() {
 own_fd_scope* own_fd_scope::on_this_thread() noexcept { return being_made; }
 
 int own_fd_scope::keep(int fd) noexcept {
-    if (fd < 0) return fd;
+    if (fd < 0 || is_own_fd(fd)) return fd; // the shim keeps what it sees being made
     rlim_t const lowest = raised_ ? soft_limit_ : soft_limit_ - std::min(soft_limit_ / 2, room_at_top);
     int moved = lowest < INT_MAX ? fcntl(fd, F_DUPFD_CLOEXEC, int(lowest)) : -1;
     if (moved < 0)

@@ -1,6 +1,7 @@
 // What the shim knows of descriptors that other numbers and processes share, and of coir's own.
 
 #include "hub/own_fd.h"
+#include "hub/ring.h"
 #include "tests/monkey/fixture.h"
 #include "tests/rerun.h"
 
@@ -196,6 +197,18 @@ TEST_ALONE(own_descriptors, lie_above_the_limit_and_take_none_of_the_programs) {
     EXPECT_EQ(count, 64 - below - 1);
     getrlimit(RLIMIT_NOFILE, &limit);
     EXPECT_EQ(limit.rlim_cur, 64u);
+}
+
+// A number that is not open any more is the program's again.
+TEST_ALONE(own_descriptors, are_open) {
+    coir::yield(); // there is a hub
+    int own = coir::ring::here() ? 0 : 1;
+    for (int fd = 0; fd < 70'000; ++fd) {
+        if (!coir::is_own_fd(fd)) continue;
+        ++own;
+        EXPECT_GE(syscall(SYS_fcntl, fd, F_GETFD), 0) << fd;
+    }
+    EXPECT_GE(own, 4); // the hub's, and the ring's
 }
 
 TEST_ALONE(own_descriptors, can_be_made_when_the_program_may_open_no_more) {
