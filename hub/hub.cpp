@@ -107,6 +107,7 @@ void hub::close(thread_ending& which) noexcept {
     while (self.posting_.load(std::memory_order_acquire) > 0) sched_yield(); // … but some are about to leave post()
     self.run_posted();
     end_all();
+    if (self.ring_) self.ring_->stop_receivers();
     self.ring_.reset();
     self.watchers_.thread_ends();
     this_scheduler.ready.release_memory();
@@ -247,7 +248,8 @@ void hub::adapt_budget(std::int64_t spent) noexcept {
 
 bool hub::stuck() const noexcept {
     std::size_t const timers = timers_.size() - finishing_timers_ - trim_.set();
-    return timers + (loop_ ? loop_->waiting() : 0) + expected_posts_ + watchers_.keeping == watchers_.entries;
+    return timers + (loop_ ? loop_->waiting() : 0) + receiving_ + expected_posts_ + watchers_.keeping ==
+           watchers_.entries;
 }
 
 // Nothing is left here that could wake anyone. True if another thread may: then it is looked again before long, because
@@ -317,6 +319,9 @@ std::string hub::report() const {
 // The child has one thread, and of its fibers the one that forked goes on. The others are parked for good: their
 // descriptors and timers belong to the parent's loop.
 struct hub_at_fork {
+    static void before() noexcept {
+        if (hub* const here = hub::existing(); here && here->ring_) here->ring_->hand_in();
+    }
     static void in_child() noexcept {
         hub* const here = hub::existing();
         strike_other_hubs(here, here ? here->registration_.bit() : 0);
@@ -324,7 +329,7 @@ struct hub_at_fork {
     }
 };
 
-COIR_AT_FORK(hubs_at_fork) = {at_fork::order::threads, nullptr, nullptr, &hub_at_fork::in_child};
+COIR_AT_FORK(hubs_at_fork) = {at_fork::order::threads, &hub_at_fork::before, nullptr, &hub_at_fork::in_child};
 
 void hub::make_loop() { loop_ = std::make_unique<loop>(registration_.bit()); }
 
@@ -357,7 +362,8 @@ void hub::after_fork() {
     timers_.clear(this_thread.current);
     while (!until_handlers_.empty()) until_handlers_.pop();
     forget_posted();
-    expected_posts_ = finishing_ = finishing_timers_ = 0;
+    expected_posts_ = receiving_ = finishing_ = finishing_timers_ = 0;
+    if (ring_) ring_->is_the_parents();
     loop_.reset(); // its descriptors first: there may be no others left
     try {
         make_loop();

@@ -197,6 +197,8 @@ public:
     /// Something that is under way elsewhere will post to this hub: it may wait for ever without being stuck.
     void expect_post() noexcept { ++expected_posts_; }
     void expected_post_came() noexcept { --expected_posts_; }
+    /// How many wait for what the ring receives ahead.
+    std::size_t& receiving() noexcept { return receiving_; }
     std::size_t& expected_posts() noexcept { return expected_posts_; } // for `counting`
     /// Waits that handlers of signals end, and how many such have run on this thread.
     wait_queue& until_handlers() noexcept { return until_handlers_; }
@@ -262,6 +264,7 @@ private:
     std::atomic<context*> woken_{nullptr};  // by other threads; newest first
     std::atomic<int> posting_{0};           // calls of post() under way
     std::size_t expected_posts_ = 0;
+    std::size_t receiving_ = 0;
     wait_queue until_handlers_;
     std::atomic<unsigned> handlers_run_[3]{}; // by which; written by the handlers
     unsigned handlers_known_ = 0;             // of those, when they last ended waits

@@ -56,6 +56,11 @@ void receive_buffers::give_back(unsigned id) noexcept {
     io_uring_buf_ring_advance(shared_, 1);
 }
 
+void receive_buffers::stop_all() noexcept {
+    for (queue_place* each = receivers_.next; each != &receivers_; each = each->next)
+        static_cast<receiver&>(*each).stop();
+}
+
 void receive_buffers::ring_goes() noexcept {
     owner_ = nullptr;
     while (receivers_.next != &receivers_) {
@@ -70,10 +75,10 @@ struct receiver::reader : waiter {
     reader(context& self, receiver& from) noexcept : waiter(self), of(&from) {}
 };
 
-std::unique_ptr<receiver> receiver::make(int fd) {
+receiver_handle receiver::make(int fd) {
     ring* const kernels = ring::here();
     if (!kernels || !kernels->buffers()) return nullptr;
-    return std::unique_ptr<receiver>(new receiver(fd, kernels->buffers()));
+    return receiver_handle(new receiver(fd, kernels->buffers()));
 }
 
 receiver::receiver(int fd, std::shared_ptr<receive_buffers> const& into) noexcept : buffers_(into), fd_(fd) {
@@ -82,8 +87,13 @@ receiver::receiver(int fd, std::shared_ptr<receive_buffers> const& into) noexcep
     previous->next = next->previous = this;
 }
 
+// What the kernel still refers to stays.
+void receiver_closer::operator()(receiver* one) const noexcept {
+    one->stop();
+    if (!one->receiving_) delete one;
+}
+
 receiver::~receiver() {
-    stop();
     while (held_ > 0) drop_first();
     if (queued()) unlink();
 }
@@ -123,12 +133,10 @@ wake_reason receiver::wait(deadline until) {
     if (!receiving_ && !begin()) return hub::wait_fd(fd_, direction::read, until, closing::seen);
     context& self = fiber_that_waits();
     hub& home = hub::current();
-    unsigned const forks = home.forks();
+    counting const one_more(home, home.receiving());
     reader mine(self, *this);
     reader_ = &mine;
-    home.expect_post();
     wake_reason const why = park(self, "data from fd", fd_, until);
-    if (home.forks() == forks) home.expected_post_came();
     if (mine.of) mine.of->reader_ = nullptr;
     return why;
 }
@@ -186,7 +194,7 @@ void receiver::leave() noexcept {
 void receiver::stop() noexcept {
     leave();
     stopped_ = true;
-    if (!receiving_) return;
+    if (!receiving_ || &buffers_->owner()->home() != hub::existing()) return;
     end();
     while (receiving_) buffers_->owner()->run();
 }

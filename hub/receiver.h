@@ -7,6 +7,7 @@
 
 #include "fiber/export.h"
 #include "hub/deadline.h"
+#include "hub/receiver_handle.h"
 #include "hub/ring.h"
 #include "hub/waiter.h"
 
@@ -18,8 +19,6 @@
 #include <sys/uio.h>
 
 namespace coir {
-
-class receiver;
 
 /// The buffers that the kernel receives into, for all receivers of a hub. They outlive its ring as long as one of those
 /// has data in them.
@@ -38,6 +37,7 @@ public:
     /// Those that the kernel has not filled, as far as it has told.
     unsigned free() const noexcept { return free_; }
     ring* owner() const noexcept { return owner_; }
+    void stop_all() noexcept;
     /// No receiver is told anything any more.
     void ring_goes() noexcept;
 
@@ -66,9 +66,7 @@ private:
 class COIR_API receiver final : ring::request, queue_place {
 public:
     /// Null where it cannot be: before Linux 6.1, without io_uring, and without memory. Throws std::bad_alloc.
-    static std::unique_ptr<receiver> make(int fd);
-    /// As stop(); what came is dropped.
-    ~receiver();
+    static receiver_handle make(int fd);
 
     /// The next of what came is to be taken from here, and not received from the socket.
     bool covers() const noexcept { return held_ > 0 || error_ || receiving_; }
@@ -83,12 +81,17 @@ public:
 
     /// Whoever waits does no more: `closed`.
     void leave() noexcept;
-    /// The same. Nothing is received ahead from now on, and the kernel has let go of the socket; what came stays.
+    /// The same. Nothing is received ahead from now on, and the kernel has let go of the socket; what came stays. Not
+    /// so on another thread, or in a child that another forked: nobody there can tell the kernel.
     void stop() noexcept;
+    /// Nothing will come any more.
+    bool is_over() const noexcept { return stopped_ || !buffers_->owner(); }
 
 private:
     struct reader;
 
+    friend receiver_closer;
+    ~receiver();
     receiver(int fd, std::shared_ptr<receive_buffers> const& into) noexcept;
     friend receive_buffers;
     bool begin() noexcept;

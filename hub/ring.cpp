@@ -120,13 +120,21 @@ std::shared_ptr<receive_buffers> const& ring::buffers() {
 bool ring::enqueue(io_uring_sqe const& entry, request* of) noexcept {
     io_uring_sqe* place = io_uring_get_sqe(&ring_);
     if (!place) {
-        io_uring_submit(&ring_);
+        hand_in();
         place = io_uring_get_sqe(&ring_);
         if (!place) return false;
     }
     *place = entry;
     place->user_data = reinterpret_cast<std::uintptr_t>(of);
     return true;
+}
+
+void ring::hand_in() noexcept {
+    if (io_uring_sq_ready(&ring_) > 0 && !parents_) io_uring_submit(&ring_);
+}
+
+void ring::stop_receivers() noexcept {
+    if (buffers_) buffers_->stop_all();
 }
 
 bool ring::has_work() const noexcept {
@@ -136,7 +144,7 @@ bool ring::has_work() const noexcept {
 
 void ring::run() noexcept {
     if (io_uring_sq_ready(&ring_) > 0) {
-        io_uring_submit(&ring_);
+        hand_in();
         at_once_ = true;
         for (unsigned left = io_uring_cq_ready(&ring_); left > 0; --left) tell_next();
         at_once_ = false;
@@ -149,17 +157,17 @@ long ring::perform(io_uring_sqe const& entry, how_to_wait const& how) {
     hub& home = home_; // of a forked child, too, in which this ring is gone
     unsigned const forks = home.forks();
     auto const is_lost = [&] { return home.forks() != forks; };
-    auto const hand_in = [&](io_uring_sqe const& what, request* of) {
+    auto const give = [&](io_uring_sqe const& what, request* of) {
         while (!enqueue(what, of)) {
             collect();
             step_back();
             if (is_lost()) return false;
         }
-        if (this_scheduler.ready.empty()) run(); // nobody would add to it
+        if (!how.with_others || this_scheduler.ready.empty()) run();
         return true;
     };
     call mine(self, *this);
-    if (!hand_in(entry, &mine)) return -ECANCELED;
+    if (!give(entry, &mine)) return -ECANCELED;
     wake_reason why = wake_reason::ready;
     if (!mine.done) {
         home.expect_post();
@@ -173,7 +181,7 @@ long ring::perform(io_uring_sqe const& entry, how_to_wait const& how) {
     if (!mine.done) {
         io_uring_sqe cancel{};
         io_uring_prep_cancel(&cancel, static_cast<request*>(&mine), 0);
-        if (!hand_in(cancel, nullptr)) return -ECANCELED;
+        if (!give(cancel, nullptr)) return -ECANCELED;
     }
     while (!mine.done) {
         mine.epoch = self.epoch;

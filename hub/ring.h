@@ -2,8 +2,8 @@
 // for. Reads of files that are not in the cache, connect, accept, and whatever else of a path or a file may wait for a
 // disk or a peer goes through it; where the kernel or a sandbox allows no ring, offload() is the way.
 //
-// What fibers ask for is handed in at once if nobody else can run, or else once per turn of the hub, for all of them
-// with one system call.
+// What fibers ask for is handed in at once, or, where that may be, once per turn of the hub, for all of them with one
+// system call.
 //
 // For the hub's own thread. Internal.
 #pragma once
@@ -34,7 +34,9 @@ public:
         std::int64_t on = -1;
         handlers ended_by = handlers::none;
         deadline until{};
-        bool* waited = nullptr; ///< is told whether the kernel had to wait for it
+        bool* waited = nullptr;   ///< is told whether the kernel had to wait for it
+        bool with_others = false; ///< others that can run may hand in theirs with it. The kernel looks at what it names
+                                  ///< only then: it must be a descriptor whose end hub::forget_fd is told before
     };
     /// **Parks**, unless it is done at once. Hands in what `prepare(io_uring_sqe*)` makes of an entry, and returns what
     /// the kernel says: a result, or -errno. It is cancelled by a kill, -ECANCELED, a handler, -EINTR, and the
@@ -56,11 +58,18 @@ public:
     /// Queues `entry`, which the next run() hands in; null: its completion is told to nobody. False if the kernel takes
     /// none at the moment.
     bool enqueue(io_uring_sqe const& entry, request* of) noexcept;
+    /// Hands in what is queued, and tells nothing.
+    void hand_in() noexcept;
     /// There is something to hand in or to tell.
     bool has_work() const noexcept;
     /// Hands in what is queued and tells what is done. There may be more work then: what the kernel refuses for now
     /// (EAGAIN, EBUSY: no memory, too much under way) stays queued, and those who were told have their turn first.
     void run() noexcept;
+
+    /// No receiver is given anything more; what came for them stays with them.
+    void stop_receivers() noexcept;
+    /// In a forked child, before anything else is asked of it: the ring is the parent's.
+    void is_the_parents() noexcept { parents_ = true; }
 
     /// Those that receivers share; null if the kernel cannot: before Linux 6.1, or no memory.
     std::shared_ptr<receive_buffers> const& buffers();
@@ -80,6 +89,7 @@ private:
     io_uring ring_{};
     int event_fd_ = -1; // where the kernel's work for us waits until we ask for it: it tells that there is some
     bool watched_ = false;
+    bool parents_ = false; // this is a child that it was forked with
     bool at_once_ = false; // what is told of was done when it was handed in
     std::shared_ptr<receive_buffers> buffers_;
     bool has_no_buffers_ = false;

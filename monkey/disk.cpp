@@ -16,8 +16,8 @@ namespace {
 long read_outside_the_cache(int fd, descriptor& about, iovec const* parts, std::size_t count, off_t offset, int flags) {
     if (ring* const kernels = ring::here()) {
         bool waited = true;
-        long const result =
-            kernels->perform({.what = "read of file", .on = fd, .waited = &waited}, [&](io_uring_sqe* entry) {
+        long const result = kernels->perform(
+            {.what = "read of file", .on = fd, .waited = &waited, .with_others = true}, [&](io_uring_sqe* entry) {
                 io_uring_prep_readv2(entry, fd, parts, unsigned(count), std::uint64_t(offset), flags);
             });
         about.out_of_cache.store(waited, std::memory_order_relaxed);

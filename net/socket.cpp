@@ -103,8 +103,9 @@ void socket::tell_those_who_wait() noexcept {
 }
 
 bool socket::receive_ahead() {
-    if (!ahead_ && fd_ >= 0) ahead_ = receiver::make(fd_);
-    return bool(ahead_);
+    if (waiting_[std::size_t(direction::read)]) refuse_second({direction::read, "receive ahead from"});
+    if (fd_ >= 0 && (!ahead_ || (ahead_->is_over() && !ahead_->covers()))) ahead_ = receiver::make(fd_);
+    return ahead_ && !ahead_->is_over();
 }
 
 void socket::close() noexcept {

@@ -11,17 +11,13 @@
 #include "fiber/export.h"
 #include "hub/deadline.h"
 #include "hub/hub.h"
+#include "hub/receiver_handle.h"
 #include "net/address.h"
 
 #include <cerrno>
 #include <cstddef>
-#include <memory>
 #include <optional>
 #include <utility>
-
-namespace coir {
-class receiver;
-}
 
 namespace coir::net {
 
@@ -111,7 +107,8 @@ public:
     void transferred_less(direction way) noexcept { spent_[std::size_t(way)] = true; }
 
     /// Of a stream: from now on the kernel may receive for it ahead of who reads (tcp_stream::receive_ahead). True if
-    /// it does so; false where it cannot, and nothing changes.
+    /// it does so; false where it cannot, and nothing changes. Throws std::bad_alloc, and std::logic_error if a fiber
+    /// waits to read.
     bool receive_ahead();
     /// What has come so, and comes until it is closed; null if nothing does.
     receiver* ahead() const noexcept { return ahead_.get(); }
@@ -148,7 +145,7 @@ private:
     int fd_ = -1;
     bool spent_[2] = {};             // by direction: wait before the next call
     waiting_fiber* waiting_[2] = {}; // by direction
-    std::unique_ptr<receiver> ahead_;
+    receiver_handle ahead_;
     address with_;
 };
 

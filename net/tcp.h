@@ -39,7 +39,7 @@ public:
     /// has to wait, and those that find none free wait as streams do without this.
     ///
     /// True if it does so; false, and nothing changes, without io_uring, before Linux 6.1 and if the stream is closed.
-    /// Throws std::bad_alloc.
+    /// Throws std::bad_alloc, and std::logic_error if a fiber reads.
     ///
     /// What was received ahead, received_ahead() says how much, belongs to the stream: who is given the descriptor by
     /// release() does not find it there, and neither does a forked child what comes from then on.

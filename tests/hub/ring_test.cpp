@@ -34,18 +34,19 @@ TEST(ring, what_is_there_is_read_without_parking) {
     NEEDS_RING();
     pipe_ends pipe;
     pipe.put();
-    auto const wakes = coir::context::current().epoch;
+    bool other_ran = false;
+    auto other = coir::spawn([&] { other_ran = true; });
     char byte = 0;
     bool waited = true;
     EXPECT_EQ(read_byte(pipe.in(), byte, {.what = "read", .waited = &waited}), 1);
     EXPECT_EQ(byte, 'x');
     EXPECT_FALSE(waited);
     EXPECT_EQ(read_byte(-1, byte), -EBADF);
-    EXPECT_EQ(coir::context::current().epoch, wakes);
+    EXPECT_FALSE(other_ran);
+    other.join();
 }
 
-// Who can run may have something to hand in, too.
-TEST(ring, what_others_can_do_comes_first) {
+TEST(ring, together_with_others_who_can_run) {
     NEEDS_RING();
     pipe_ends pipe;
     pipe.put();
@@ -54,13 +55,47 @@ TEST(ring, what_others_can_do_comes_first) {
     bool other_asked = false;
     auto other = coir::spawn([&] {
         other_asked = true;
-        return read_byte(pipe.in(), second);
+        return read_byte(pipe.in(), second, {.what = "read", .with_others = true});
     });
     bool waited = true;
-    EXPECT_EQ(read_byte(pipe.in(), first, {.what = "read", .waited = &waited}), 1);
+    EXPECT_EQ(read_byte(pipe.in(), first, {.what = "read", .waited = &waited, .with_others = true}), 1);
     EXPECT_TRUE(other_asked);
     EXPECT_FALSE(waited); // but for the others
     EXPECT_EQ(other.get(), 1);
+}
+
+// The kernel looks at a number only when it is handed in.
+TEST(ring, of_a_descriptor_that_another_closes) {
+    NEEDS_RING();
+    pipe_ends meant, other;
+    meant.put();
+    char first = 0;
+    int const number = dup(meant.in());
+    auto closing = coir::spawn([&] {
+        coir::hub::forget_fd(number);
+        dup2(other.in(), number); // where nothing is to be read
+    });
+    EXPECT_EQ(read_byte(number, first, {.what = "read", .until = 1s, .with_others = true}), 1);
+    closing.join();
+    close(number);
+}
+
+// What is queued is the parent's.
+TEST(ring, with_entries_when_another_forks) {
+    NEEDS_RING();
+    pipe_ends pipe;
+    pipe.put();
+    pid_t const parent = getpid();
+    pid_t child = -1;
+    auto forking = coir::spawn([&] {
+        child = fork();
+        if (child == 0) _exit(5);
+    });
+    char byte = 0;
+    EXPECT_EQ(read_byte(pipe.in(), byte, {.what = "read", .with_others = true}), 1);
+    ASSERT_EQ(getpid(), parent);
+    forking.join();
+    EXPECT_EQ(exit_status_of(child), 5);
 }
 
 TEST(ring, parks_until_it_is_there) {

@@ -3,6 +3,7 @@
 #include <array>
 #include <cerrno>
 #include <gtest/gtest.h>
+#include <stdexcept>
 #include <string>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -294,4 +295,55 @@ TEST(receive_ahead, of_a_forked_child_is_not_the_parents) {
     EXPECT_EQ(WEXITSTATUS(status), 5);
     both.near.write_all(" back");
     EXPECT_EQ(read(both.far, 9), "held back");
+}
+
+TEST(receive_ahead, not_while_a_fiber_reads) {
+    connection both = connected();
+    auto const reading = coir::spawn([&] { return read(both.far, 1); });
+    coir::idle();
+    EXPECT_THROW(both.far.receive_ahead(), std::logic_error);
+    both.near.write_all("x");
+    EXPECT_EQ(reading.get(), "x");
+}
+
+// Killed, it reads on from a peer that says nothing: the thread ends all the same.
+TEST(receive_ahead, a_fiber_that_reads_whatever_kills_it) {
+    connection both = connected();
+    bool works = false;
+    int kills = 0;
+    std::thread([&] {
+        connection theirs{{}, tcp_stream(coir::net::socket(both.far.release(), both.far.peer_address()))};
+        works = theirs.far.receive_ahead();
+        if (!works) return;
+        coir::spawn([&kills, far = std::move(theirs.far)]() mutable {
+            for (;;) try {
+                    read(far, 1);
+                } catch (coir::fiber_exit const&) {
+                    if (++kills == 3) throw;
+                }
+        });
+        coir::idle();
+    }).join();
+    if (!works) GTEST_SKIP() << "io_uring is not allowed here, or too old";
+    EXPECT_EQ(kills, 3);
+}
+
+TEST(receive_ahead, is_destroyed_in_a_child_that_another_thread_forked) {
+    connection both = connected();
+    NEEDS_RECEIVE_AHEAD(both.far);
+    begin(both);
+    int child_said = -1;
+    std::thread([&] {
+        pid_t const child = fork();
+        if (child == 0) {
+            both.far.close();
+            _exit(5);
+        }
+        int status = 0;
+        while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
+        child_said = WEXITSTATUS(status);
+    }).join();
+    EXPECT_EQ(child_said, 5);
+    both.near.write_all("on");
+    EXPECT_EQ(read(both.far, 2), "on");
 }
