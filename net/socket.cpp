@@ -52,9 +52,12 @@ bool socket::wait(operation what, address const& whom, deadline until, unsigned 
     waiting_[std::size_t(what.way)] = &mine;
     bool const asks = what.way == direction::write && in_vain >= 2;
     deadline const again = asks ? deadline::at(steady_now() + (1'000'000 << std::min(in_vain - 2, 4u))) : deadline();
-    wake_reason why = asks                                    ? hub::wait_until(std::min(until, again))
-                      : ahead_ && what.way == direction::read ? ahead_->wait(until)
-                                                              : hub::wait_fd(fd_, what.way, until, closing::seen);
+    auto const until_ready = [&] {
+        if (asks) return hub::wait_until(std::min(until, again));
+        if (ahead_ && what.way == direction::read) return ahead_->wait(until);
+        return hub::wait_fd(fd_, what.way, until, closing::seen);
+    };
+    wake_reason why = until_ready();
     if (asks && why == wake_reason::timed_out && again < until) why = wake_reason::ready;
     if (why == wake_reason::cancelled) interruption_point();
     // `mine.of` tells of a close() that came after the wake and before this fiber ran, too.
