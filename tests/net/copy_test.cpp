@@ -59,20 +59,6 @@ private:
     }
 };
 
-std::string noise(std::size_t size) {
-    std::string made(size, ' ');
-    std::uint32_t state = 1;
-    for (char& each : made) each = char((state = state * 1664525 + 1013904223) >> 24);
-    return made;
-}
-
-std::string read_to_end(stream& from) {
-    std::string all;
-    std::vector<char> buffer(100'000);
-    while (auto n = from.read_some(buffer)) all.append(buffer.data(), n);
-    return all;
-}
-
 std::size_t descriptors() {
     auto const all = std::filesystem::directory_iterator("/proc/self/fd");
     return std::size_t(std::distance(begin(all), end(all)));

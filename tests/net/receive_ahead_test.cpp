@@ -1,3 +1,4 @@
+#include "tests/hub/watcher_fixture.h"
 #include "tests/net/connection.h"
 
 #include <array>
@@ -5,9 +6,9 @@
 #include <gtest/gtest.h>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
 #include <utility>
@@ -24,23 +25,10 @@ constexpr std::size_t buffers = 4096, size_of_buffer = 2048, held_by_one = 64; /
 #define NEEDS_RECEIVE_AHEAD(stream)                                                                                    \
     if (!(stream).receive_ahead()) GTEST_SKIP() << "io_uring is not allowed here, or too old"
 
-std::string noise(std::size_t size) {
-    std::string made(size, ' ');
-    std::uint32_t state = 1;
-    for (char& each : made) each = char((state = state * 1664525 + 1013904223) >> 24);
-    return made;
-}
-
 std::string read(tcp_stream& from, std::size_t size) {
     std::string got(size, ' ');
     from.read_exactly(std::span<char>(got));
     return got;
-}
-
-std::string read_to_end(tcp_stream& from, std::size_t at_once = 1024) {
-    std::string all, part(at_once, ' ');
-    while (auto n = from.read_some(std::span<char>(part))) all.append(part, 0, n);
-    return all;
 }
 
 // The kernel receives for it from here on: it has waited once.
@@ -55,6 +43,13 @@ void begin(connection& of) {
 
 void until_received(tcp_stream const& by, std::size_t size) {
     while (by.received_ahead() < size) coir::idle();
+}
+
+// `what` has come, and nobody has read it.
+void hold(connection& of, std::string_view what) {
+    begin(of);
+    of.near.write_all(what);
+    until_received(of.far, what.size());
 }
 
 std::size_t in_socket(tcp_stream const& of) {
@@ -116,9 +111,7 @@ TEST(receive_ahead, the_end_comes_after_what_was_sent) {
 TEST(receive_ahead, a_reset_comes_after_what_was_sent_and_once) {
     connection both = connected();
     NEEDS_RECEIVE_AHEAD(both.far);
-    begin(both);
-    both.near.write_all("last");
-    until_received(both.far, 4);
+    hold(both, "last");
     linger const at_once{1, 0};
     ASSERT_EQ(setsockopt(both.near.native(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once), 0);
     both.near.close();
@@ -206,9 +199,7 @@ TEST(receive_ahead, who_finds_no_buffer_receives_as_others_do) {
 TEST(receive_ahead, goes_with_the_stream) {
     connection both = connected();
     NEEDS_RECEIVE_AHEAD(both.far);
-    begin(both);
-    both.near.write_all("held");
-    until_received(both.far, 4);
+    hold(both, "held");
     tcp_stream moved = std::move(both.far);
     EXPECT_EQ(both.far.received_ahead(), 0u);
     EXPECT_EQ(read(moved, 4), "held");
@@ -260,11 +251,7 @@ TEST(receive_ahead, of_a_stream_that_outlives_its_thread) {
         connection theirs{{}, tcp_stream(coir::net::socket(both.far.release(), both.far.peer_address()))};
         theirs.near = tcp_stream(coir::net::socket(both.near.release(), both.near.peer_address()));
         works = theirs.far.receive_ahead();
-        if (works) {
-            begin(theirs);
-            theirs.near.write_all("left");
-            until_received(theirs.far, 4);
-        }
+        if (works) hold(theirs, "left");
         both.far = std::move(theirs.far);
         both.near = std::move(theirs.near);
     }).join();
@@ -278,9 +265,7 @@ TEST(receive_ahead, of_a_stream_that_outlives_its_thread) {
 TEST(receive_ahead, of_a_forked_child_is_not_the_parents) {
     connection both = connected();
     NEEDS_RECEIVE_AHEAD(both.far);
-    begin(both);
-    both.near.write_all("held");
-    until_received(both.far, 4);
+    hold(both, "held");
     pid_t const child = fork();
     if (child == 0) {
         bool const has_it = read(both.far, 4) == "held";
@@ -290,9 +275,7 @@ TEST(receive_ahead, of_a_forked_child_is_not_the_parents) {
         if (works) begin(own);
         _exit(has_it && works ? 5 : 1);
     }
-    int status = 0;
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
-    EXPECT_EQ(WEXITSTATUS(status), 5);
+    EXPECT_EQ(exit_status_of(child), 5);
     both.near.write_all(" back");
     EXPECT_EQ(read(both.far, 9), "held back");
 }
@@ -339,9 +322,7 @@ TEST(receive_ahead, is_destroyed_in_a_child_that_another_thread_forked) {
             both.far.close();
             _exit(5);
         }
-        int status = 0;
-        while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
-        child_said = WEXITSTATUS(status);
+        child_said = exit_status_of(child);
     }).join();
     EXPECT_EQ(child_said, 5);
     both.near.write_all("on");

@@ -64,13 +64,6 @@ extern "C" long syscall(long number, ...) {
 
 namespace {
 
-std::string noise(std::size_t size) {
-    std::string made(size, ' ');
-    std::uint32_t state = 1;
-    for (char& each : made) each = char((state = state * 1664525 + 1013904223) >> 24);
-    return made;
-}
-
 // A file of the test's own, which is in the cache.
 struct file {
     std::string name = "/var/tmp/coir-send-XXXXXX"; // /tmp may be a tmpfs

@@ -50,20 +50,6 @@ namespace {
 
 void set(int fd, int option, int value) { ASSERT_EQ(setsockopt(fd, SOL_SOCKET, option, &value, sizeof value), 0); }
 
-std::string noise(std::size_t size) {
-    std::string made(size, ' ');
-    std::uint32_t state = 1;
-    for (char& each : made) each = char((state = state * 1664525 + 1013904223) >> 24);
-    return made;
-}
-
-std::string read_to_end(tcp_stream& from, std::size_t at_once = 1024) {
-    std::string all;
-    std::vector<char> buffer(at_once);
-    while (auto n = from.read_some(buffer)) all.append(buffer.data(), n);
-    return all;
-}
-
 void echo(tcp_stream peer) {
     std::array<char, 1024> buffer;
     while (auto n = peer.read_some(buffer)) peer.write_all({buffer.data(), n});
