@@ -23,9 +23,8 @@ inline connection connected() {
 }
 
 // Bytes of which none follows from its neighbours; the same ones every time.
-inline std::string noise(std::size_t size) {
+inline std::string noise(std::size_t size, std::uint32_t state = 1) {
     std::string made(size, ' ');
-    std::uint32_t state = 1;
     for (char& each : made) each = char((state = state * 1664525 + 1013904223) >> 24);
     return made;
 }

@@ -148,23 +148,10 @@ inline void only_tls_1_2(tls_context const& which) {
     good(SSL_CTX_set_max_proto_version(which.native(), TLS1_2_VERSION));
 }
 
-inline std::string read_to_end(coir::net::stream& from, std::size_t at_once = 1024) {
-    std::string all;
-    std::vector<char> buffer(at_once);
-    while (auto n = from.read_some(buffer)) all.append(buffer.data(), n);
-    return all;
-}
-
 inline std::string read(coir::net::stream& from, std::size_t size) {
     std::string all(size, ' ');
     from.read_exactly(std::span<char>(all));
     return all;
-}
-
-inline std::string noise(std::size_t size, std::uint32_t state = 1) {
-    std::string made(size, ' ');
-    for (char& each : made) each = char((state = state * 1664525 + 1013904223) >> 24);
-    return made;
 }
 
 } // namespace tls_world
