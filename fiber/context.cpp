@@ -125,7 +125,7 @@ context& adopt_thread() {
 void arrive_from_stopped(context& left) noexcept {
     if (left.ended())
         left.release_on_leaving();
-    else if (left.references.load(std::memory_order_acquire) == 1)
+    else if (left.references.now() == 1)
         left.abandoned();
 }
 

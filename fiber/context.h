@@ -7,6 +7,7 @@
 #pragma once
 
 #include "fiber/export.h"
+#include "fiber/reference_count.h"
 #include "fiber/sanitizer.h"
 #include "fiber/stack.h"
 
@@ -83,7 +84,7 @@ struct COIR_API context {
     std::atomic<std::uint32_t> woken_epoch{0}; // the park that the last such wake was meant for
     std::atomic<bool> woken_elsewhere{false};  // it is in the list, which then holds a reference
 
-    std::atomic<std::uint32_t> references{1};
+    reference_count references;
     context* parent = nullptr; // who goes on when a raw greenlet ends; a counted reference
     std::uint64_t thread;      // number of the thread it belongs to: never used again, unlike a thread's addresses
     stack place;               // empty for the thread itself
@@ -113,9 +114,9 @@ struct COIR_API context {
     /// Goes over to `next`; asserts that the step is allowed.
     void become(run_state next) noexcept;
 
-    void retain() noexcept { references.fetch_add(1, std::memory_order_relaxed); }
+    void retain() noexcept { references.add(); }
     void release() noexcept {
-        auto const before = references.fetch_sub(1, std::memory_order_acq_rel);
+        auto const before = references.drop();
         if (before == 1)
             unreferenced();
         else if (before == 2 && state.load(std::memory_order_relaxed) == run_state::suspended) [[unlikely]]
@@ -124,7 +125,7 @@ struct COIR_API context {
 
     /// The same for a successor, on arriving from the one that had this reference: nothing that could wait is called.
     void release_on_leaving() noexcept {
-        auto const before = references.fetch_sub(1, std::memory_order_acq_rel);
+        auto const before = references.drop();
         if (before == 1)
             unreferenced_on_leaving();
         else if (before == 2 && state.load(std::memory_order_relaxed) == run_state::suspended) [[unlikely]]

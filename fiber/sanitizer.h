@@ -84,6 +84,15 @@ inline void sanitizer_arrive([[maybe_unused]] sanitizer_state& from, [[maybe_unu
 #endif
 }
 
+// Asking takes twenty instructions.
+inline bool runs_on_valgrind() noexcept {
+#if COIR_VALGRIND
+    return RUNNING_ON_VALGRIND;
+#else
+    return false;
+#endif
+}
+
 inline void register_stack_with_valgrind([[maybe_unused]] void* base, [[maybe_unused]] std::size_t size) noexcept {
 #if COIR_VALGRIND
     VALGRIND_STACK_REGISTER(base, static_cast<char*>(base) + size); // for good: slabs are never unmapped
@@ -91,13 +100,15 @@ inline void register_stack_with_valgrind([[maybe_unused]] void* base, [[maybe_un
 }
 
 // Frames left behind by an ended fiber are poisoned; the next user of the stack must not trip over them. Valgrind takes
-// what lay below the stack pointer of that one's last switch for out of bounds, also where the next has its control block.
-inline void unpoison_stack([[maybe_unused]] void* base, [[maybe_unused]] std::size_t size) noexcept {
+// what lay below the stack pointer of that one's last switch for out of bounds, also where the next has its control
+// block.
+inline void unpoison_stack([[maybe_unused]] void* base, [[maybe_unused]] std::size_t size,
+                           [[maybe_unused]] bool on_valgrind) noexcept {
 #if COIR_ASAN
     ASAN_UNPOISON_MEMORY_REGION(base, size);
 #endif
 #if COIR_VALGRIND
-    VALGRIND_MAKE_MEM_UNDEFINED(base, size);
+    if (on_valgrind) VALGRIND_MAKE_MEM_UNDEFINED(base, size);
 #endif
 }
 

@@ -140,8 +140,9 @@ stack_pool& stack_pool::instance() { return *the_pool; }
 
 // One thread's warm stacks of one class.
 struct warm_stacks {
-    std::vector<std::byte*> idle;
+    std::size_t idle = 0;      // the first so many of …
     std::size_t low_water = 0; // the fewest that were idle at once since the last trim: nobody needed these
+    std::vector<std::byte*> bases;
 };
 
 struct thread_cache : thread_ending {
@@ -152,10 +153,12 @@ struct thread_cache : thread_ending {
     static void at_end(thread_ending& which) noexcept;
 
     void retire(std::size_t index, std::size_t coldest) noexcept {
-        auto& idle = classes[index].idle;
         if (coldest == 0) return;
-        stack_pool::instance().retire(index, idle.data(), idle.data() + coldest);
-        idle.erase(idle.begin(), idle.begin() + std::ptrdiff_t(coldest));
+        auto& warm = classes[index];
+        std::byte** const first = warm.bases.data();
+        stack_pool::instance().retire(index, first, first + coldest);
+        std::copy(first + coldest, first + warm.idle, first);
+        warm.idle -= coldest;
     }
 };
 
@@ -165,13 +168,15 @@ constinit thread_local thread_cache* cache = nullptr;
 void thread_cache::at_end(thread_ending& which) noexcept {
     std::unique_ptr<thread_cache> const self{static_cast<thread_cache*>(&which)};
     cache = nullptr;
-    for (std::size_t i = 0; i < class_count; ++i) self->retire(i, self->classes[i].idle.size());
+    for (std::size_t i = 0; i < class_count; ++i) self->retire(i, self->classes[i].idle);
 }
 
 [[gnu::noinline]] void make_cache() {
+    fork_table::look_after();
     auto made = std::make_unique<thread_cache>();
     at_thread_end(*made);
     cache = made.release();
+    report_overflows_on_this_thread();
 }
 
 std::size_t parse_size(char const* text) {
@@ -189,21 +194,26 @@ std::size_t parse_size(char const* text) {
     return size * unit;
 }
 
-} // namespace
+// Not a static variable of a function's: a fork in the moment of its making would leave it locked in the child.
+constinit std::atomic<std::size_t> known_default{0};
 
-std::size_t default_stack_size() {
-    // Not a static variable of a function's: a fork in the moment of its making would leave it locked in the child.
-    static constinit std::atomic<std::size_t> known{0};
-    std::size_t size = known.load(std::memory_order_relaxed);
-    if (size == 0) [[unlikely]] {
-        char const* text = std::getenv("COIR_STACK_SIZE");
-        size = text ? parse_size(text) : std::size_t{64} * 1024;
-        known.store(size, std::memory_order_relaxed);
-    }
+[[gnu::noinline]] std::size_t read_default() {
+    char const* const text = std::getenv("COIR_STACK_SIZE");
+    std::size_t const size = text ? parse_size(text) : std::size_t{64} * 1024;
+    known_default.store(size, std::memory_order_relaxed);
     return size;
 }
 
-namespace {
+[[noreturn, gnu::noinline]] void fail_of_size(std::size_t size) {
+    fail(EINVAL, "a stack of " + std::to_string(size) + " bytes: the largest is " + std::to_string(largest_stack));
+}
+
+[[noreturn, gnu::noinline]] void fail_of_function(stack where, std::size_t bytes) {
+    fail(EINVAL, "a function with " + std::to_string(bytes) + " bytes of captures and arguments on a stack of " +
+                     std::to_string(where.size) + " bytes: it may take half");
+}
+
+bool const on_valgrind = runs_on_valgrind();
 
 // How far below a stack's top what is placed there begins: in steps, so that not all fight for the same cache sets.
 std::size_t stagger(stack where) noexcept {
@@ -217,40 +227,60 @@ void fetch_top(stack where) noexcept {
     for (std::size_t i = 1; i <= control_block + 1; ++i) __builtin_prefetch(end - i * line, 1);
 }
 
+[[gnu::noinline]] stack acquire_cold(std::size_t index) {
+    cache->classes[index].low_water = 0;
+    return {stack_pool::instance().acquire(index), size_of_class(index)};
+}
+
+// Where the cache cannot take it without memory, or there is none.
+[[gnu::noinline]] void release_slowly(std::byte* base, std::size_t index) noexcept {
+    if (cache) try {
+            auto& warm = cache->classes[index];
+            warm.bases.resize(std::max<std::size_t>(64, 2 * warm.bases.size()));
+            warm.bases[warm.idle++] = base;
+            return;
+        } catch (std::bad_alloc const&) { // then it goes where room was reserved for it when it was made
+        }
+    stack_pool::instance().retire(index, &base, &base + 1);
+}
+
 } // namespace
 
+std::size_t default_stack_size() {
+    std::size_t const known = known_default.load(std::memory_order_relaxed);
+    return known ? known : read_default();
+}
+
+// What is rare here, and in the two below, is elsewhere: in line it would have them save six registers.
 stack acquire_stack(std::size_t size) {
     if (size == 0) size = default_stack_size();
-    if (size > largest_stack)
-        fail(EINVAL, "a stack of " + std::to_string(size) + " bytes: the largest is " + std::to_string(largest_stack));
+    if (size > largest_stack) [[unlikely]]
+        fail_of_size(size);
     std::size_t const index = class_of(size);
-    if (!cache) {
-        fork_table::look_after();
+    if (!cache) [[unlikely]]
         make_cache();
-        report_overflows_on_this_thread();
-    }
     auto& warm = cache->classes[index];
+    if (warm.idle == 0) [[unlikely]]
+        return acquire_cold(index);
     size = size_of_class(index);
-    if (warm.idle.empty()) {
-        warm.low_water = 0;
-        return {stack_pool::instance().acquire(index), size};
-    }
-    std::byte* base = warm.idle.back();
-    warm.idle.pop_back();
-    std::size_t const left = warm.idle.size();
+    std::size_t const left = --warm.idle;
+    std::byte* const base = warm.bases[left];
     warm.low_water = std::min(warm.low_water, left);
-    if (left > 1) fetch_top({warm.idle[left - 2], size}); // after some others: the page, and what will lie there first
+    if (left > 1) fetch_top({warm.bases[left - 2], size}); // after some others: the page, and what will lie there first
     return {base, size};
 }
 
 void release_stack(stack unused) noexcept {
-    unpoison_stack(unused.base, unused.size);
+    unpoison_stack(unused.base, unused.size, on_valgrind);
     std::size_t const index = class_of(unused.size);
-    if (cache) try {
-            return cache->classes[index].idle.push_back(unused.base);
-        } catch (std::bad_alloc const&) { // then it goes where room was reserved for it when it was made
+    if (cache) [[likely]] {
+        auto& warm = cache->classes[index];
+        if (warm.idle < warm.bases.size()) [[likely]] {
+            warm.bases[warm.idle++] = unused.base;
+            return;
         }
-    stack_pool::instance().retire(index, &unused.base, &unused.base + 1);
+    }
+    release_slowly(unused.base, index);
 }
 
 bool trim_stacks() noexcept {
@@ -259,8 +289,8 @@ bool trim_stacks() noexcept {
     for (std::size_t i = 0; i < class_count; ++i) {
         auto& warm = cache->classes[i];
         cache->retire(i, warm.low_water);
-        warm.low_water = warm.idle.size();
-        more |= !warm.idle.empty();
+        warm.low_water = warm.idle;
+        more |= warm.idle > 0;
     }
     return more;
 }
@@ -270,9 +300,8 @@ stack_guard guard_in_use() noexcept { return guard_kind.load(std::memory_order_r
 std::byte* place_on_top(stack where, std::size_t bytes) {
     constexpr std::size_t line = 64;
     std::size_t const below_top = stagger(where) + (bytes + line - 1) / line * line;
-    if (below_top > where.size / 2)
-        fail(EINVAL, "a function with " + std::to_string(bytes) + " bytes of captures and arguments on a stack of " +
-                         std::to_string(where.size) + " bytes: it may take half");
+    if (below_top > where.size / 2) [[unlikely]]
+        fail_of_function(where, bytes);
     return where.top() - below_top;
 }
 

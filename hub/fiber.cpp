@@ -211,7 +211,7 @@ void task::end_with_thread() {
 
 // Asked while it still runs. It has its own reference, and who waits for its end, or a link, may have no other.
 bool task::nobody_can_ask() noexcept {
-    if (references.load(std::memory_order_acquire) > 1) return false;
+    if (references.now() > 1) return false;
     std::lock_guard held{lock};
     return waiting.empty();
 }

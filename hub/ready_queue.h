@@ -72,7 +72,8 @@ private:
         }
     }
 
-    void grow() {
+    // In line, it would have everyone who pushes save the registers that it uses.
+    [[gnu::noinline]] void grow() {
         std::uint64_t const wider = capacity_ ? 2 * capacity_ : 64;
         auto** const ring = new context*[wider]();
         for (std::uint64_t i = head_; i != tail_; ++i) ring[i & (wider - 1)] = ring_[i & (capacity_ - 1)];
