@@ -18,6 +18,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <system_error>
 #include <thread>
@@ -61,12 +62,13 @@ void expect_guard(stack const& of) {
     EXPECT_FALSE(faults(of.top() - 1));
 }
 
-// From here on this process lives on a kernel that does not know MADV_GUARD_INSTALL.
-void refuse_lightweight_guards() {
+// From here on this process lives on a kernel that does not know the advice that `call` is given as its argument of
+// this number.
+void refuse_lightweight_guards(unsigned call = SYS_madvise, unsigned argument = 2) {
     sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_madvise, 0, 3),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[2])),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, unsigned(offsetof(seccomp_data, args) + argument * sizeof(__u64))),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 102, 0, 1),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
@@ -226,6 +228,44 @@ TEST(stack, DISABLED_fallback) {
 TEST(stack, guards_are_mprotect_where_the_kernel_knows_no_others) {
     auto const child = rerun("stack.DISABLED_fallback");
     EXPECT_TRUE(child.passed()) << child.output << child.error;
+}
+
+// So many that guards are installed for several at once, where the kernel takes that.
+void expect_guards_of_many() {
+    int ends[2];
+    ASSERT_EQ(pipe(ends), 0) << std::strerror(errno);
+    for (int i = 0; i < 300; ++i) {
+        stack const one = acquire_stack(16384);
+        for (std::size_t below = 1; below <= coir::stack_guard_size; below += 4096) {
+            errno = 0;
+            ASSERT_EQ(write(ends[1], one.base - below, 1), -1) << i << ", " << below;
+            EXPECT_EQ(errno, EFAULT);
+        }
+        one.base[0] = one.top()[-1] = std::byte{1};
+    }
+    close(ends[0]);
+    close(ends[1]);
+}
+TEST(stack, DISABLED_many) { expect_guards_of_many(); }
+TEST(stack, DISABLED_many_one_by_one) {
+    refuse_lightweight_guards(SYS_process_madvise, 3);
+    expect_guards_of_many();
+}
+TEST(stack, DISABLED_many_together) {
+    void* const page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    iovec const guard{page, 4096};
+    constexpr int this_process = -10001; // PIDFD_SELF
+    if (syscall(SYS_process_madvise, this_process, &guard, 1, 102, 0) != 4096)
+        GTEST_SKIP() << "this kernel wants a call for each: " << std::strerror(errno);
+    for (int i = 0; i < 64; ++i) acquire_stack(16384);
+    refuse_lightweight_guards();
+    expect_guards_of_many();
+}
+TEST(stack, of_many_each_has_its_guard) {
+    for (char const* each : {"stack.DISABLED_many", "stack.DISABLED_many_one_by_one", "stack.DISABLED_many_together"}) {
+        auto const child = rerun(each);
+        EXPECT_TRUE(child.passed()) << each << ": " << child.output << child.error;
+    }
 }
 
 TEST(stack, DISABLED_too_many_mappings) {
