@@ -2,8 +2,8 @@
 // This is its control block; that of a fiber lies at the top of the fiber's own stack. User code meets contexts
 // through the handles `greenlet` and `fiber<T>`.
 //
-// A context belongs to the thread that made it and runs there only. Its references are counted from any thread;
-// everything else is touched by its own thread only.
+// A context belongs to the thread that made it and runs there only. Its references are counted from any thread
+// and in handlers of signals; everything else is touched by its own thread only.
 #pragma once
 
 #include "fiber/export.h"

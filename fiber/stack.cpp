@@ -34,8 +34,8 @@
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102 // linux/mman.h since 6.13
 #endif
-#ifndef PIDFD_SELF
-#define PIDFD_SELF -10001 // linux/pidfd.h: this process, without a descriptor
+#ifndef PIDFD_SELF_THREAD
+#define PIDFD_SELF_THREAD -10000 // linux/pidfd.h: the calling thread, without a descriptor
 #endif
 
 namespace coir {
@@ -57,14 +57,14 @@ std::atomic<stack_guard> guard_kind{stack_guard::undecided};
 }
 
 void install_guard(std::byte* guard) {
-    if (guard_kind.load(std::memory_order_relaxed) != stack_guard::mprotect) {
-        if (madvise(guard, stack_guard_size, MADV_GUARD_INSTALL) == 0) {
-            guard_kind.store(stack_guard::lightweight, std::memory_order_relaxed);
-            return;
-        }
-        if (guard_kind.load(std::memory_order_relaxed) == stack_guard::lightweight)
+    stack_guard const kind = guard_kind.load(std::memory_order_relaxed);
+    if (kind != stack_guard::mprotect) {
+        if (madvise(guard, stack_guard_size, MADV_GUARD_INSTALL) == 0)
+            return guard_kind.store(stack_guard::lightweight, std::memory_order_relaxed);
+        if (kind == stack_guard::undecided) // a kernel before 6.13
+            guard_kind.store(stack_guard::mprotect, std::memory_order_relaxed);
+        else if (errno != EINVAL) // as in memory that is locked: mlockall(MCL_FUTURE)
             fail(errno, "guard a fiber's stack with MADV_GUARD_INSTALL");
-        guard_kind.store(stack_guard::mprotect, std::memory_order_relaxed); // a kernel before 6.13
     }
     if (mprotect(guard, stack_guard_size, PROT_NONE) != 0)
         fail(errno, "guard a fiber's stack with mprotect (each takes one mapping; "
@@ -73,18 +73,22 @@ void install_guard(std::byte* guard) {
 
 constexpr std::size_t guards_at_once = 16;
 
+constinit std::atomic<bool> on_valgrind{false}; // known when there is a stack
+
 // The same for some of `count` stacks that follow each other, one at least; returns for how many. In one call where the
-// kernel takes that, which is a third of the cost of one each.
+// kernel takes that, which costs less than half as much; Valgrind would complain of it.
 std::size_t install_guards(std::byte* first, std::size_t count, std::size_t stride) {
     static constinit std::atomic<bool> one_each{false};
     if (count > 1 && guard_kind.load(std::memory_order_relaxed) == stack_guard::lightweight &&
-        !one_each.load(std::memory_order_relaxed)) {
+        !one_each.load(std::memory_order_relaxed) && !on_valgrind.load(std::memory_order_relaxed)) {
         std::array<iovec, guards_at_once> guards;
         count = std::min(count, guards.size());
         for (std::size_t i = 0; i < count; ++i) guards[i] = {first + i * stride, stack_guard_size};
-        long const done = syscall(SYS_process_madvise, PIDFD_SELF, guards.data(), count, MADV_GUARD_INSTALL, 0);
+        int const before = errno;
+        long const done = syscall(SYS_process_madvise, PIDFD_SELF_THREAD, guards.data(), count, MADV_GUARD_INSTALL, 0);
         if (done >= long(stack_guard_size)) return std::size_t(done) / stack_guard_size;
-        one_each.store(true, std::memory_order_relaxed);
+        if (errno != ENOMEM && errno != EINTR) one_each.store(true, std::memory_order_relaxed);
+        errno = before;
     }
     install_guard(first);
     return 1;
@@ -143,6 +147,7 @@ private:
         }
         std::byte* const guard = std::exchange(from.fresh, from.fresh + stride);
         ++from.carved;
+        on_valgrind.store(runs_on_valgrind(), std::memory_order_relaxed);
         register_stack_with_valgrind(guard + stack_guard_size, size);
         return guard + stack_guard_size;
     }
@@ -243,8 +248,6 @@ constinit std::atomic<std::size_t> known_default{0};
                      std::to_string(where.size) + " bytes: it may take half");
 }
 
-bool const on_valgrind = runs_on_valgrind();
-
 // How far below a stack's top what is placed there begins: in steps, so that not all fight for the same cache sets.
 std::size_t stagger(stack where) noexcept {
     constexpr std::size_t steps = 48, step = 64;
@@ -301,7 +304,7 @@ stack acquire_stack(std::size_t size) {
 }
 
 void release_stack(stack unused) noexcept {
-    unpoison_stack(unused.base, unused.size, on_valgrind);
+    unpoison_stack(unused.base, unused.size, on_valgrind.load(std::memory_order_relaxed));
     std::size_t const index = class_of(unused.size);
     if (cache) [[likely]] {
         auto& warm = cache->classes[index];

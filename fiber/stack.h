@@ -50,7 +50,8 @@ COIR_API void release_stack(stack unused) noexcept;
 /// may be more to do. Any thread, for its own stacks.
 COIR_API bool trim_stacks() noexcept;
 
-/// How stacks are guarded in this process: decided at the first stack.
+/// How stacks are guarded in this process: decided at the first stack. In memory that is locked (mlockall(2),
+/// MCL_FUTURE) the kernel refuses the lightweight guards, and each stack has the other.
 enum class stack_guard : std::uint8_t {
     undecided,   ///< no stack was made yet
     lightweight, ///< madvise(MADV_GUARD_INSTALL), Linux 6.13: costs no mapping, a million stacks work

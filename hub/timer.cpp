@@ -97,9 +97,9 @@ void timer_heap::fire_due(std::int64_t now) noexcept {
     now_ = now;
     if (aside_) [[unlikely]]
         take_in_aside();
-    // Has the memory of several that are due fetched, and returns of how many: each lies on a stack that nothing has
-    // touched for long, and costs a walk through the page tables. Several walks at once take hardly longer than one.
-    // Always inline: on its own, gcc takes it for a function without effect.
+    // Has the memory of several that are due fetched, those nearest to the heap's top, and returns of how many: each
+    // lies on a stack that nothing has touched for long, and costs a walk through the page tables. Several walks at
+    // once take hardly longer than one. Always inline: on its own, gcc takes it for a function without effect.
     auto const fetch_due = [&]() __attribute__((always_inline)) {
         std::array<std::size_t, at_once> found; // slots, each after its parent
         std::size_t count = 0;

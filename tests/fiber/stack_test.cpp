@@ -230,15 +230,13 @@ TEST(stack, guards_are_mprotect_where_the_kernel_knows_no_others) {
     EXPECT_TRUE(child.passed()) << child.output << child.error;
 }
 
-// So many that guards are installed for several at once, where the kernel takes that.
-void expect_guards_of_many() {
+void expect_guards_of(std::vector<stack> const& all) {
     int ends[2];
     ASSERT_EQ(pipe(ends), 0) << std::strerror(errno);
-    for (int i = 0; i < 300; ++i) {
-        stack const one = acquire_stack(16384);
+    for (stack const& one : all) {
         for (std::size_t below = 1; below <= coir::stack_guard_size; below += 4096) {
             errno = 0;
-            ASSERT_EQ(write(ends[1], one.base - below, 1), -1) << i << ", " << below;
+            ASSERT_EQ(write(ends[1], one.base - below, 1), -1) << &one - all.data() << ", " << below;
             EXPECT_EQ(errno, EFAULT);
         }
         one.base[0] = one.top()[-1] = std::byte{1};
@@ -246,26 +244,43 @@ void expect_guards_of_many() {
     close(ends[0]);
     close(ends[1]);
 }
-TEST(stack, DISABLED_many) { expect_guards_of_many(); }
-TEST(stack, DISABLED_many_one_by_one) {
+
+// Of so many that several get theirs at once, where the kernel takes that, and that several slabs are used up.
+void expect_guards_of_many() {
+    std::vector<stack> all;
+    for (int i = 0; i < 200; ++i) all.push_back(acquire_stack(1 << 20));
+    expect_guards_of(all);
+}
+
+bool takes_several_guards() {
+    void* const page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    iovec const guard{page, 4096};
+    constexpr int this_thread = -10000; // PIDFD_SELF_THREAD
+    return syscall(SYS_process_madvise, this_thread, &guard, 1, 102, 0) == 4096;
+}
+
+TEST_ALONE(stack, of_many_each_has_its_guard) { expect_guards_of_many(); }
+TEST_ALONE(stack, of_many_each_has_its_guard_where_each_takes_a_call) {
     refuse_lightweight_guards(SYS_process_madvise, 3);
     expect_guards_of_many();
 }
-TEST(stack, DISABLED_many_together) {
-    void* const page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    iovec const guard{page, 4096};
-    constexpr int this_process = -10001; // PIDFD_SELF
-    if (syscall(SYS_process_madvise, this_process, &guard, 1, 102, 0) != 4096)
-        GTEST_SKIP() << "this kernel wants a call for each: " << std::strerror(errno);
-    for (int i = 0; i < 64; ++i) acquire_stack(16384);
+TEST_ALONE(stack, guards_of_many_take_no_call_each) {
+    if (!takes_several_guards()) GTEST_SKIP() << "this kernel, or Valgrind, wants one: " << std::strerror(errno);
+    std::vector<stack> all;
+    for (int i = 0; i < 64; ++i) all.push_back(acquire_stack(16384));
     refuse_lightweight_guards();
-    expect_guards_of_many();
+    for (int i = 0; i < 300; ++i) all.push_back(acquire_stack(16384));
+    expect_guards_of(all);
 }
-TEST(stack, of_many_each_has_its_guard) {
-    for (char const* each : {"stack.DISABLED_many", "stack.DISABLED_many_one_by_one", "stack.DISABLED_many_together"}) {
-        auto const child = rerun(each);
-        EXPECT_TRUE(child.passed()) << each << ": " << child.output << child.error;
+TEST_ALONE(stack, has_a_guard_in_memory_that_is_locked) {
+    std::vector<stack> all;
+    for (int i = 0; i < 100; ++i) all.push_back(acquire_stack(65536));
+    std::ptrdiff_t const stride = all[99].base - all[98].base;
+    for (int ahead : {20, 21, 40}) {
+        ASSERT_EQ(mlock(all[99].base + ahead * stride - coir::stack_guard_size, 4096), 0) << std::strerror(errno);
     }
+    for (int i = 0; i < 100; ++i) all.push_back(acquire_stack(65536));
+    expect_guards_of(all);
 }
 
 TEST(stack, DISABLED_too_many_mappings) {
