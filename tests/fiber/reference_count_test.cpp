@@ -2,6 +2,7 @@
 
 #include "fiber/sanitizer.h"
 
+#include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <ctime>
